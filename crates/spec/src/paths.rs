@@ -1,0 +1,124 @@
+//! Every path under `results/`.
+
+use std::path::{Path, PathBuf};
+
+use crate::record::PlanRun;
+
+/// The results folder: the one place that knows what lies where in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultsDir {
+    root: PathBuf,
+}
+
+/// The folder of one run: `runs/<slug>-<id12>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+/// The folder of one sweep: `<sweep>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepDir {
+    root: PathBuf,
+}
+
+impl ResultsDir {
+    /// The results folder at `root`, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of all runs.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Folder of one run.
+    pub fn run(&self, run: &PlanRun) -> RunDir {
+        RunDir { root: self.runs().join(format!("{}-{}", run.slug, run.run.short())) }
+    }
+
+    /// Folder of one sweep. The name is a file's stem, so it holds no separator.
+    pub fn sweep(&self, name: &str) -> SweepDir {
+        SweepDir { root: self.root.join(name) }
+    }
+
+    /// Features, content-addressed; may be deleted at any time.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Held while an orchestrator works in this folder.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+}
+
+impl RunDir {
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What was asked for: [`crate::record::RunConfig`].
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.json")
+    }
+
+    /// How it ended: [`crate::record::RunResult`]. Written last.
+    pub fn result(&self) -> PathBuf {
+        self.root.join("result.json")
+    }
+
+    /// One row for each epoch.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.csv")
+    }
+
+    /// One row for each image.
+    pub fn predictions(&self) -> PathBuf {
+        self.root.join("predictions.csv")
+    }
+
+    /// For the leaderboard, where the test images have no labels.
+    pub fn submission(&self) -> PathBuf {
+        self.root.join("submission.csv")
+    }
+
+    /// Folder of the attempts' logs.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// What the worker said during attempt `attempt`, from 1.
+    pub fn attempt_log(&self, attempt: u32) -> PathBuf {
+        self.attempts().join(format!("{attempt}.log"))
+    }
+}
+
+impl SweepDir {
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Which runs stand in which row: [`crate::record::Plan`].
+    pub fn plan(&self) -> PathBuf {
+        self.root.join("plan.json")
+    }
+
+    /// The table, derived.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.md")
+    }
+
+    /// One row for each run, derived.
+    pub fn runs_csv(&self) -> PathBuf {
+        self.root.join("runs.csv")
+    }
+}

@@ -1,0 +1,144 @@
+//! What the orchestrator and a worker say to each other: one JSON object per line.
+//!
+//! A worker reads [`Order`]s from stdin and writes [`Event`]s to stdout; stdout carries nothing else.
+//! It stays warm between bundles and ends when stdin ends. Everything that a run leaves on disk is
+//! written by the orchestrator from these events, so that no file has two writers; the feature cache
+//! is the worker's own.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::record::{EpochMetrics, Outcome, Predictions};
+use crate::run_id::RunId;
+
+/// Version of this protocol. A worker that says another one in its `hello` is refused.
+pub const VERSION: u32 = 1;
+
+/// A line to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Order {
+    /// Runs to train, one after the other; the worker answers each with a `finished`.
+    Bundle(Bundle),
+    /// Stop at the next batch: the current run ends as `interrupted`, those not begun are not answered,
+    /// and the worker is `idle`.
+    Stop,
+}
+
+/// Runs handed to a worker together because they share a frozen prefix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Where features are kept, content-addressed; shared by all workers.
+    pub cache: PathBuf,
+    /// The runs, in the order in which they are trained.
+    pub runs: Vec<RunOrder>,
+}
+
+/// One run: everything a worker needs to know about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunOrder {
+    /// Names the run in every event about it.
+    pub run: RunId,
+    /// What all randomness of the run hangs on.
+    pub seed: u64,
+    /// What to train.
+    pub config: Config,
+    /// The safetensors file behind `config.model.weights`; absent for `weights = "none"`.
+    pub weights: Option<PathBuf>,
+    /// Names the content of that file, so that cached features never outlive it.
+    pub weights_fingerprint: Option<String>,
+}
+
+/// A line from a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line: the worker is up and its device answers.
+    Hello {
+        /// [`VERSION`] as the worker knows it.
+        version: u32,
+        /// The device in words, such as `cpu (2 threads)` or `NVIDIA H100`.
+        device: String,
+    },
+    /// Work that belongs to no single epoch.
+    Progress {
+        /// What is being done.
+        stage: Stage,
+        /// Units done, out of `total`.
+        done: u64,
+        /// Units in all.
+        total: u64,
+    },
+    /// A run begins.
+    Started {
+        /// The run.
+        run: RunId,
+    },
+    /// An epoch has ended.
+    Epoch {
+        /// The run.
+        run: RunId,
+        /// What was measured in it.
+        metrics: EpochMetrics,
+    },
+    /// Something about a run that a person should read, such as why early stopping stopped it.
+    Note {
+        /// The run.
+        run: RunId,
+        /// One line.
+        text: String,
+    },
+    /// What the trained model says of each image; before `finished`.
+    Predictions {
+        /// The run.
+        run: RunId,
+        /// The images and what was said of them.
+        predictions: Predictions,
+    },
+    /// A run has ended, in whatever way. Exactly one for each run begun.
+    Finished {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    /// The bundle is done (or stopped): the worker takes the next one.
+    Idle,
+}
+
+/// What a `progress` event counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Images read, decoded and resized.
+    Decode,
+    /// Images passed through the frozen part of the backbone.
+    Features,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Evaluation, Finished};
+
+    #[test]
+    fn a_finished_run_is_one_flat_object() {
+        let event = Event::Finished {
+            run: RunId::from_digest([7; 32]),
+            outcome: Outcome::Finished(Finished {
+                epochs: 12,
+                updates: 1200,
+                images_seen: 38_400,
+                stopped_early: None,
+                validation: Some(Evaluation { images: 8, correct: 6, loss: 0.5 }),
+                test: None,
+            }),
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        insta::assert_snapshot!(line, @r#"{"type":"finished","run":"0707070707070707070707070707070707070707070707070707070707070707","outcome":"finished","epochs":12,"updates":1200,"images_seen":38400,"validation":{"images":8,"correct":6,"loss":0.5}}"#);
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+}

@@ -1,0 +1,210 @@
+//! What stays on disk of a run.
+//!
+//! A run's folder holds `config.json` ([`RunConfig`]), `metrics.csv` (one [`EpochMetrics`] a row),
+//! `predictions.csv` (one [`Prediction`] a row) and, written last, `result.json` ([`RunResult`]): when
+//! it exists, the run is done. A sweep's folder holds `plan.json` ([`Plan`]), which says which runs
+//! stand in which row of its table.
+
+mod plan;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::run_id::{Fingerprints, RunId};
+
+pub use plan::{Plan, PlanFactor, PlanLevel, PlanRun};
+
+/// Version of every JSON file described here. A reader refuses a newer one.
+pub const VERSION: u32 = 1;
+
+/// `config.json`: what was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// What all its randomness hangs on.
+    pub seed: u64,
+    /// The resolved configuration.
+    pub config: Config,
+    /// What the run id was made from besides configuration and seed.
+    pub fingerprints: Fingerprints,
+}
+
+/// `result.json`: how the last attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// When the last attempt began, in RFC 3339, UTC.
+    pub started: String,
+    /// Wall-clock seconds of the last attempt, from `started` to `finished`.
+    pub seconds: f64,
+    /// The device, in the worker's words.
+    pub device: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Trained to its end.
+    Finished(Finished),
+    /// The loss became infinite or not a number.
+    Diverged {
+        /// The epoch in which that was seen, from 1.
+        epoch: u32,
+        /// One line for a person.
+        cause: String,
+    },
+    /// The device had too little memory.
+    OutOfMemory {
+        /// One line for a person.
+        cause: String,
+    },
+    /// The run took longer than it was given.
+    TimedOut {
+        /// One line for a person.
+        cause: String,
+    },
+    /// Anything else went wrong.
+    Failed {
+        /// What, where, and the way out: a few lines for a person.
+        cause: String,
+    },
+    /// Stopped from outside before its end; it runs again.
+    Interrupted {
+        /// One line for a person.
+        cause: String,
+    },
+}
+
+impl Outcome {
+    /// Whether the run need not run again by itself. Failures are results too: only an interrupted
+    /// run is open.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self, Self::Interrupted { .. })
+    }
+
+    /// The word for tables and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Finished(_) => "finished",
+            Self::Diverged { .. } => "diverged",
+            Self::OutOfMemory { .. } => "out of memory",
+            Self::TimedOut { .. } => "timed out",
+            Self::Failed { .. } => "failed",
+            Self::Interrupted { .. } => "interrupted",
+        }
+    }
+}
+
+/// What a run that trained to its end has to show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Epochs really trained.
+    pub epochs: u32,
+    /// Optimiser steps really taken.
+    pub updates: u64,
+    /// Images that went through those steps, repeats included.
+    pub images_seen: u64,
+    /// Set when early stopping ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_early: Option<StoppedEarly>,
+    /// On the validation images, with the final weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Evaluation>,
+    /// On the test images, when they are labelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Evaluation>,
+}
+
+/// When and why early stopping ended a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoppedEarly {
+    /// The last epoch trained, from 1.
+    pub epoch: u32,
+    /// The epoch with the best monitored value, from 1.
+    pub best_epoch: u32,
+    /// The best monitored value.
+    pub best: f64,
+}
+
+/// A trained model measured on labelled images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Images measured; at least 1.
+    pub images: u64,
+    /// Images whose most probable class is their label.
+    pub correct: u64,
+    /// Mean loss per image.
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// Share of images told rightly, from 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.images as f64
+    }
+}
+
+/// What one epoch measured: a row of `metrics.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean training loss over the epoch's images.
+    pub loss: f64,
+    /// Training accuracy over the epoch's images.
+    pub accuracy: f64,
+    /// Loss on the validation images after the epoch.
+    pub val_loss: Option<f64>,
+    /// Accuracy on the validation images after the epoch.
+    pub val_accuracy: Option<f64>,
+    /// The learning rate that the epoch was trained with.
+    pub learning_rate: f64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// What a trained model says of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predictions {
+    /// Class names in their order; probabilities follow it.
+    pub classes: Vec<String>,
+    /// One for each image, test images first.
+    pub images: Vec<Prediction>,
+}
+
+/// What a trained model says of one image: a row of `predictions.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Which set it belongs to.
+    pub set: ImageSet,
+    /// Path relative to the set's folder, with `/`.
+    pub image: String,
+    /// Index of its class; absent when it has no label.
+    pub label: Option<u32>,
+    /// Index of the most probable class.
+    pub predicted: u32,
+    /// Probability of each class; they add up to 1.
+    pub probabilities: Vec<f32>,
+}
+
+/// A set of images that a trained model is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSet {
+    /// The validation images.
+    Validation,
+    /// The test images.
+    Test,
+}

@@ -11,3 +11,4 @@ pub mod protocol;
 pub mod record;
 pub mod run_id;
 pub mod sweep;
+pub mod sweep_file;

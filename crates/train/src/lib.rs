@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The training core and its worker.
+//!
+//! A run is the training of everything behind a *cut*: the features that the frozen prefix of a
+//! backbone gives for each image are computed once ([`features`]), and the layers behind it, the
+//! pooling and the head train on them ([`model`], [`fit`]). With nothing frozen the cut is the image,
+//! with everything frozen it lies behind the pooling; it is one training path. [`worker`] takes orders
+//! and sends events as [`spec::protocol`] has them. Nothing here knows a file of the orchestrator's.
+
+pub mod adam;
+pub mod backbones;
+pub mod batches;
+pub mod callbacks;
+pub mod data;
+pub mod device;
+pub mod features;
+pub mod fit;
+pub mod graph;
+pub mod head;
+pub mod library;
+pub mod link;
+pub mod model;
+pub mod preprocess;
+pub mod random;
+mod recent;
+pub mod trainer;
+pub mod weights;
+pub mod worker;

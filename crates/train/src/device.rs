@@ -1,0 +1,103 @@
+//! The device that a worker computes on.
+
+use std::ffi::{CStr, c_char, c_int};
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use tch::{Cuda, Device};
+
+/// A device that was asked for and cannot be had. There is no fallback: a run on another device than
+/// planned would take hours instead of minutes and say nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The libtorch here has no CUDA part.
+    #[error(
+        "CUDA was asked for, and libtorch's CUDA part cannot be loaded; install libtorch with CUDA \
+         (LD_LIBRARY_PATH may name its folder), or use --device cpu"
+    )]
+    Libtorch(#[source] libloading::Error),
+    /// libtorch sees no GPU.
+    #[error(
+        "CUDA was asked for, and libtorch sees no GPU: look at the driver (nvidia-smi) and \
+         CUDA_VISIBLE_DEVICES, or use --device cpu"
+    )]
+    NoGpu,
+    /// The thread pool cannot be made.
+    #[error("the threads cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// Opens libtorch's CUDA part. It must happen before any other call into libtorch: the first question
+/// about CUDA fixes the answer for the process. The binary itself is linked against the CPU part
+/// alone, so that one binary serves machines with and without a GPU.
+///
+/// # Errors
+/// When there is no CUDA part, or its own libraries are missing.
+pub fn load_cuda() -> Result<(), DeviceError> {
+    // SAFETY: libtorch's libraries are made to be loaded this way; their constructors register
+    // kernels and touch nothing of ours.
+    #[expect(unsafe_code, reason = "loading a library runs its constructors")]
+    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+    // What it registered must stay as long as the process.
+    std::mem::forget(library.map_err(DeviceError::Libtorch)?);
+    Ok(())
+}
+
+/// GPUs that libtorch sees.
+pub fn cuda_devices() -> usize {
+    usize::try_from(Cuda::device_count()).unwrap_or(0)
+}
+
+/// The CPU, with `threads` threads for libtorch and for decoding.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn set_threads(threads: usize) -> Result<(), DeviceError> {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
+}
+
+/// The first GPU that libtorch sees; [`load_cuda`] must have been called.
+///
+/// # Errors
+/// When libtorch sees none.
+pub fn cuda() -> Result<Device, DeviceError> {
+    if cuda_devices() == 0 {
+        return Err(DeviceError::NoGpu);
+    }
+    // The benchmark picks algorithms by timing them, so a run repeated would not give the same.
+    Cuda::cudnn_set_benchmark(false);
+    Ok(Device::Cuda(0))
+}
+
+/// The device in words, such as `cpu (2 threads)` or `NVIDIA H100`.
+pub fn describe(device: Device, threads: usize) -> String {
+    match device {
+        Device::Cuda(_) => gpu_name().unwrap_or_else(|| "cuda".to_owned()),
+        _ if threads == 1 => "cpu (1 thread)".to_owned(),
+        _ => format!("cpu ({threads} threads)"),
+    }
+}
+
+/// The name of the first GPU as the driver gives it. libtorch's C interface does not tell it.
+/// <https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DEVICE.html>
+fn gpu_name() -> Option<String> {
+    type Init = unsafe extern "C" fn(c_int) -> c_int;
+    type Get = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
+    type Name = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
+    let mut name = [0u8; 256];
+    // SAFETY: the signatures are those of the CUDA driver's manual, the driver is loaded already, and
+    // the buffer is as long as it is told.
+    #[expect(unsafe_code, reason = "the driver speaks C")]
+    let answered = unsafe {
+        let driver = Library::open(Some("libcuda.so.1"), RTLD_NOW).ok()?;
+        let init = driver.get::<Init>(b"cuInit\0").ok()?;
+        let get = driver.get::<Get>(b"cuDeviceGet\0").ok()?;
+        let read = driver.get::<Name>(b"cuDeviceGetName\0").ok()?;
+        let mut device = 0;
+        init(0) == 0
+            && get(&raw mut device, 0) == 0
+            && read(name.as_mut_ptr().cast(), name.len() as c_int, device) == 0
+    };
+    let name = CStr::from_bytes_until_nul(&name).ok()?.to_str().ok()?;
+    answered.then(|| name.to_owned())
+}

@@ -1,0 +1,249 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use rand_chacha::ChaCha8Rng;
+use spec::config::{Config, Monitor};
+use spec::protocol::Event;
+use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
+use spec::run_id::RunId;
+use tch::{Kind, TchError, Tensor};
+
+use crate::batches::Batches;
+use crate::callbacks::{Reducer, Stopper, Verdict};
+use crate::link::{Halt, Link};
+use crate::model::{Model, Snapshot};
+
+/// Images for training or measuring: some of a folder's.
+#[derive(Debug)]
+pub struct Samples {
+    /// What the model reads, one for each image of the folder.
+    pub inputs: Tensor,
+    /// What the logits should become, one for each image of the folder; absent without labels.
+    pub targets: Option<Tensor>,
+    /// Positions of these images in the folder.
+    pub images: Vec<i64>,
+}
+
+impl Samples {
+    /// The inputs of the images at `positions` of the folder.
+    fn inputs(&self, positions: &[i64]) -> Result<Tensor, TchError> {
+        select(&self.inputs, positions)
+    }
+}
+
+fn select(of: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
+    of.f_index_select(0, &Tensor::f_from_slice(positions)?.f_to_device(of.device())?)
+}
+
+/// What a loop that came to its end has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// Epochs really trained.
+    pub epochs: u32,
+    /// Optimiser steps really taken.
+    pub updates: u64,
+    /// Images that went through those steps.
+    pub images_seen: u64,
+    /// Set when early stopping ended it.
+    pub stopped_early: Option<StoppedEarly>,
+}
+
+/// Trains `model`, sending an event for each epoch. `order` decides in which order images are seen.
+///
+/// # Errors
+/// When the loss is no longer finite, libtorch fails, or the run is stopped.
+pub fn fit(
+    model: &mut Model<'_>,
+    train: &Samples,
+    validation: Option<&Samples>,
+    config: &Config,
+    order: ChaCha8Rng,
+    run: RunId,
+    link: &Link<'_>,
+) -> Result<Fit, Halt> {
+    let Some(targets) = &train.targets else {
+        return Err(Halt::Config("training images need labels".to_owned()));
+    };
+    let batch_size = config.train.batch_size as usize;
+    let steps = match config.train.steps_per_epoch {
+        Some(steps) => u64::from(steps),
+        None => train.images.len().div_ceil(batch_size) as u64,
+    };
+    let mut batches = Batches::new(train.images.len(), batch_size, order);
+    let mut stopper = config.early_stopping.clone().map(Stopper::new);
+    let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
+    let mut best: Option<Snapshot> = None;
+    let mut learning_rate = config.train.learning_rate;
+    let mut fit = Fit { epochs: 0, updates: 0, images_seen: 0, stopped_early: None };
+    let note = |text: String| link.send(&Event::Note { run, text });
+
+    for epoch in 1..=config.train.epochs {
+        let begun = Instant::now();
+        let mut totals = Totals::new(model)?;
+        let mut seen = 0;
+        for _ in 0..steps {
+            link.check()?;
+            let images: Vec<_> = batches
+                .next_batch()
+                .iter()
+                .map(|&position| train.images[position as usize])
+                .collect();
+            let targets = select(targets, &images)?;
+            let logits = model.step(&train.inputs(&images)?, &targets, learning_rate)?;
+            totals.add(model, &logits, &targets)?;
+            seen += images.len() as u64;
+        }
+        let trained = totals.read(seen, epoch, "training")?;
+        let validated = match validation {
+            Some(samples) => Some(evaluate(model, samples, epoch, "validation", link)?),
+            None => None,
+        };
+        let metrics = EpochMetrics {
+            epoch,
+            loss: trained.loss,
+            accuracy: trained.accuracy(),
+            val_loss: validated.map(|validated| validated.loss),
+            val_accuracy: validated.map(|validated| validated.accuracy()),
+            learning_rate,
+            seconds: begun.elapsed().as_secs_f64(),
+        };
+        fit.epochs = epoch;
+        fit.updates += steps;
+        fit.images_seen += seen;
+        link.send(&Event::Epoch { run, metrics })?;
+
+        if let (Some(reducer), Some(settings)) = (&mut reducer, &config.reduce_lr_on_plateau)
+            && let Some(value) = monitored(&metrics, settings.monitor)
+            && let Some(reduction) = reducer.observe(epoch, value, learning_rate)
+        {
+            learning_rate = reduction.learning_rate;
+            note(reduction.explanation)?;
+        }
+        if let (Some(stopper), Some(settings)) = (&mut stopper, &config.early_stopping)
+            && let Some(value) = monitored(&metrics, settings.monitor)
+        {
+            match stopper.observe(epoch, value) {
+                Verdict::Best if settings.restore_best_weights => best = Some(model.snapshot()?),
+                Verdict::Best | Verdict::Wait => {}
+                Verdict::Stop => {
+                    if let Some(best) = stopper.best() {
+                        note(stopper.explain(epoch, best))?;
+                        fit.stopped_early =
+                            Some(StoppedEarly { epoch, best_epoch: best.epoch, best: best.value });
+                    }
+                    break;
+                }
+            }
+        }
+    }
+    if let Some(best) = &best {
+        model.restore(best)?;
+    }
+    // Early stopping has said it; a restoration after the last epoch is said here.
+    if let (None, Some(_), Some(at)) =
+        (&fit.stopped_early, &best, stopper.as_ref().and_then(Stopper::best))
+        && at.epoch != fit.epochs
+    {
+        note(format!(
+            "epoch {}, the last: restored the weights of epoch {}",
+            fit.epochs, at.epoch
+        ))?;
+    }
+    Ok(fit)
+}
+
+fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
+    match monitor {
+        Monitor::Loss => Some(metrics.loss),
+        Monitor::Accuracy => Some(metrics.accuracy),
+        Monitor::ValLoss => metrics.val_loss,
+        Monitor::ValAccuracy => metrics.val_accuracy,
+    }
+}
+
+/// Loss and right answers of many batches, added up on the device: reading them back for every step
+/// would make the device wait for the host.
+struct Totals {
+    loss: Tensor,
+    correct: Tensor,
+}
+
+impl Totals {
+    fn new(model: &Model<'_>) -> Result<Self, TchError> {
+        let zero = || Tensor::f_zeros([0i64; 0], (Kind::Float, model.device()));
+        Ok(Self { loss: zero()?, correct: zero()? })
+    }
+
+    fn add(
+        &mut self,
+        model: &Model<'_>,
+        logits: &Tensor,
+        targets: &Tensor,
+    ) -> Result<(), TchError> {
+        let _no_grad = tch::no_grad_guard();
+        let _ = self.loss.f_add_(&model.loss.sum(logits, targets)?)?;
+        let _ = self.correct.f_add_(&model.loss.correct(logits, targets)?)?;
+        Ok(())
+    }
+
+    fn read(self, images: u64, epoch: u32, set: &str) -> Result<Evaluation, Halt> {
+        let loss = self.loss.f_double_value(&[])? / images as f64;
+        if !loss.is_finite() {
+            let cause = format!(
+                "the {set} loss became {loss} in epoch {epoch}: a lower learning rate may help"
+            );
+            return Err(Halt::Diverged { epoch, cause });
+        }
+        Ok(Evaluation { images, correct: self.correct.f_double_value(&[])? as u64, loss })
+    }
+}
+
+/// Images that are measured together: memory is what limits whole images and feature maps.
+const MEASURED_TOGETHER: usize = 32;
+
+/// The logits of `samples`, `[images, logits]`, as the trained model gives them.
+///
+/// # Errors
+/// When libtorch fails or the run is stopped.
+pub fn logits(model: &Model<'_>, samples: &Samples, link: &Link<'_>) -> Result<Tensor, Halt> {
+    let mut logits = Vec::new();
+    for images in samples.images.chunks(MEASURED_TOGETHER) {
+        link.check()?;
+        logits.push(model.logits(&samples.inputs(images)?)?);
+    }
+    Ok(Tensor::f_cat(&logits, 0)?)
+}
+
+/// Measures the model on labelled images.
+///
+/// # Errors
+/// When the loss is not finite, libtorch fails, or the run is stopped.
+pub fn evaluate(
+    model: &Model<'_>,
+    samples: &Samples,
+    epoch: u32,
+    set: &str,
+    link: &Link<'_>,
+) -> Result<Evaluation, Halt> {
+    measure(model, samples, &logits(model, samples, link)?, epoch, set)
+}
+
+/// Measures logits that the model gave for labelled images.
+///
+/// # Errors
+/// When the loss is not finite or libtorch fails.
+pub fn measure(
+    model: &Model<'_>,
+    samples: &Samples,
+    logits: &Tensor,
+    epoch: u32,
+    set: &str,
+) -> Result<Evaluation, Halt> {
+    let Some(targets) = &samples.targets else {
+        return Err(Halt::Config(format!("the {set} images need labels")));
+    };
+    let mut totals = Totals::new(model)?;
+    totals.add(model, logits, &select(targets, &samples.images)?)?;
+    totals.read(samples.images.len() as u64, epoch, set)
+}

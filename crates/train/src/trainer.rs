@@ -1,0 +1,233 @@
+//! One run from order to outcome.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use spec::config::{Config, Validation};
+use spec::protocol::{Event, RunOrder};
+use spec::record::{Finished, ImageSet as SetName, Outcome, Prediction, Predictions};
+use tch::{Device, Tensor};
+
+use crate::backbones::Backbone;
+use crate::data::{Folder, split};
+use crate::features::{Features, Prefix, Request};
+use crate::fit::{Samples, fit, logits, measure};
+use crate::head::Loss;
+use crate::library::{ImageSet, Library, folders};
+use crate::link::{Halt, Link};
+use crate::model::Model;
+use crate::random::{Purpose, stream};
+
+/// Trains runs, keeping what the next ones may share: images, weights, features.
+#[derive(Debug)]
+pub struct Trainer {
+    device: Device,
+    library: Library,
+    features: Features,
+}
+
+/// A set of images that a run trains on or is asked about.
+struct Named {
+    set: Rc<ImageSet>,
+    samples: Samples,
+}
+
+impl Trainer {
+    /// A trainer on `device` that knows nothing yet.
+    pub fn new(device: Device) -> Self {
+        Self { device, library: Library::new(device), features: Features::new(device) }
+    }
+
+    /// Trains one run with features kept under `cache`, sending its events but `started` and
+    /// `finished`.
+    ///
+    /// # Errors
+    /// When the run ends before its end.
+    pub fn run(
+        &mut self,
+        order: &RunOrder,
+        cache: &Path,
+        link: &Link<'_>,
+    ) -> Result<Outcome, Halt> {
+        let config = &order.config;
+        check(config)?;
+        let backbone = Backbone::of(config.model.backbone);
+        let first_trainable = backbone.graph.first_trainable(&config.model.freeze);
+        let cut = backbone.graph.cut(first_trainable);
+        let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
+
+        let (train, validation, test) = folders(&config.data)?;
+        let classes = train.classes.clone().unwrap_or_default();
+        let loss = Loss::of(classes.len());
+        let loaded = self.library.weights(order, &backbone)?;
+        let request = Request {
+            prefix,
+            name: config.model.backbone.name(),
+            loaded: &loaded,
+            image_size: config.data.image_size,
+            cache,
+        };
+        let mut train = self.named(train, loss, &request, link)?;
+        let test = test.map(|test| self.named(test, loss, &request, link)).transpose()?;
+        let validation = match &config.data.validation {
+            Validation::Fraction(share) => Some(set_aside(&mut train, *share, order.seed)?),
+            _ => validation.map(|folder| self.named(folder, loss, &request, link)).transpose()?,
+        };
+
+        let mut model = Model::new(
+            prefix,
+            first_trainable,
+            &loaded.weights,
+            &train.samples.inputs.f_narrow(0, 0, 1)?,
+            loss,
+            &mut stream(order.seed, Purpose::Head),
+        )?;
+        let fit = fit(
+            &mut model,
+            &train.samples,
+            validation.as_ref().map(|named| &named.samples),
+            config,
+            stream(order.seed, Purpose::Shuffle),
+            order.run,
+            link,
+        )?;
+
+        let mut images = Vec::new();
+        let mut ask = |named: Option<&Named>, set, word| {
+            let Some(Named { set: of, samples }) = named else { return Ok(None) };
+            let logits = logits(&model, samples, link)?;
+            images.extend(predictions(loss, &logits, of, samples, set, fit.epochs)?);
+            match samples.targets {
+                Some(_) => measure(&model, samples, &logits, fit.epochs, word).map(Some),
+                None => Ok(None),
+            }
+        };
+        let test = ask(test.as_ref(), SetName::Test, "test")?;
+        let validation = ask(validation.as_ref(), SetName::Validation, "validation")?;
+        let predictions = Predictions { classes, images };
+        link.send(&Event::Predictions { run: order.run, predictions })?;
+        Ok(Outcome::Finished(Finished {
+            epochs: fit.epochs,
+            updates: fit.updates,
+            images_seen: fit.images_seen,
+            stopped_early: fit.stopped_early,
+            validation,
+            test,
+        }))
+    }
+
+    /// Gives memory back, after some ran out.
+    pub fn forget(&mut self) {
+        self.library.clear();
+        self.features.clear();
+    }
+
+    /// A folder's images with what the model reads of them.
+    fn named(
+        &mut self,
+        folder: Folder,
+        loss: Loss,
+        request: &Request<'_>,
+        link: &Link<'_>,
+    ) -> Result<Named, Halt> {
+        let set = self.library.set(folder)?;
+        let inputs = if request.prefix.is_empty() {
+            self.library.pixels(&set, request.image_size, link)?
+        } else {
+            self.features.of(&set, request, &mut self.library, link)?
+        };
+        let targets = match set.folder.labels() {
+            Some(labels) => Some(loss.targets(&labels, self.device)?),
+            None => None,
+        };
+        let images = (0..set.folder.images.len() as i64).collect();
+        Ok(Named { set, samples: Samples { inputs, targets, images } })
+    }
+}
+
+/// What cannot be trained, said before anything is done. The orchestrator refuses such configurations
+/// too, pointing at the line.
+fn check(config: &Config) -> Result<(), Halt> {
+    let train = &config.train;
+    let monitors = [
+        config.early_stopping.as_ref().map(|settings| settings.monitor),
+        config.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor),
+    ];
+    let without_validation = config.data.validation == Validation::None;
+    let problem = if config.data.image_size < 32 {
+        format!("image_size is {}, and must be at least 32", config.data.image_size)
+    } else if train.batch_size == 0 || train.epochs == 0 || train.steps_per_epoch == Some(0) {
+        "batch_size, epochs and steps_per_epoch must be at least 1".to_owned()
+    } else if let Some(monitor) = monitors
+        .into_iter()
+        .flatten()
+        .find(|monitor| monitor.needs_validation() && without_validation)
+    {
+        format!("{} is monitored, and without validation images there is none", monitor.name())
+    } else {
+        return Ok(());
+    };
+    Err(Halt::Config(problem))
+}
+
+/// Takes validation images out of the training images.
+fn set_aside(train: &mut Named, share: f64, seed: u64) -> Result<Named, Halt> {
+    let labels = train.set.folder.labels().unwrap_or_default();
+    let (training, validation) = split(&labels, share, stream(seed, Purpose::Split));
+    if validation.is_empty() {
+        return Err(Halt::Config(format!(
+            "no class of {} has an image to spare for validation: add images, or set validation to \
+             \"none\" or a folder",
+            train.set.folder.root.display()
+        )));
+    }
+    let samples = Samples {
+        inputs: train.samples.inputs.shallow_clone(),
+        targets: train.samples.targets.as_ref().map(Tensor::shallow_clone),
+        images: validation,
+    };
+    train.samples.images = training;
+    Ok(Named { set: Rc::clone(&train.set), samples })
+}
+
+/// What the model says of each of `samples`, given its logits.
+fn predictions(
+    loss: Loss,
+    logits: &Tensor,
+    of: &ImageSet,
+    samples: &Samples,
+    set: SetName,
+    epoch: u32,
+) -> Result<Vec<Prediction>, Halt> {
+    let probabilities = loss.probabilities(logits)?;
+    let classes = probabilities.size()[1] as usize;
+    let probabilities = Vec::<f32>::try_from(probabilities.f_reshape([-1])?)?;
+    if probabilities.iter().any(|probability| !probability.is_finite()) {
+        let cause = "the trained model's probabilities are not numbers".to_owned();
+        return Err(Halt::Diverged { epoch, cause });
+    }
+    let predictions = samples.images.iter().zip(probabilities.chunks_exact(classes));
+    Ok(predictions
+        .map(|(&at, probabilities)| {
+            let image = &of.folder.images[at as usize];
+            Prediction {
+                set,
+                image: image.name.clone(),
+                label: image.label,
+                predicted: most_probable(probabilities),
+                probabilities: probabilities.to_vec(),
+            }
+        })
+        .collect())
+}
+
+/// The first of the largest.
+fn most_probable(probabilities: &[f32]) -> u32 {
+    let mut best = 0;
+    for (class, probability) in probabilities.iter().enumerate() {
+        if *probability > probabilities[best] {
+            best = class;
+        }
+    }
+    best as u32
+}

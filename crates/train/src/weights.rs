@@ -1,0 +1,201 @@
+//! A backbone's tensors: read from a safetensors file, all of them and nothing else, or drawn.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, TchError, Tensor};
+
+use crate::backbones::Backbone;
+use crate::graph::{LayerIndex, Role, TensorSpec};
+use crate::random::{self, Purpose};
+
+/// The tensors of each layer of a graph, in the order of [`crate::graph::Op::tensors`].
+#[derive(Debug)]
+pub struct Weights {
+    layers: Vec<Vec<Tensor>>,
+    device: Device,
+}
+
+/// A weights file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// It cannot be read.
+    #[error("the weights cannot be read")]
+    Read(#[source] std::io::Error),
+    /// It is no safetensors file.
+    #[error("{path} is no intact safetensors file")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
+    /// Its tensors are not those of the backbone.
+    #[error("{path} does not hold the weights of this backbone:\n  {}", problems.join("\n  "))]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// One line for each missing, unknown, misshapen or broken tensor.
+        problems: Vec<String>,
+    },
+    /// libtorch failed.
+    #[error(transparent)]
+    Torch(#[from] TchError),
+}
+
+/// How many problems are worth reading.
+const MOST_PROBLEMS: usize = 12;
+
+impl Weights {
+    /// Reads the tensors of `backbone` from a safetensors file of 32-bit floats.
+    ///
+    /// # Errors
+    /// When a tensor is missing, unknown (the original classifier and PyTorch's `num_batches_tracked`
+    /// may be there), has another shape or type, or holds a number that is not finite: one error lists
+    /// them all. A network that is quietly another one is worse than none.
+    pub fn read(backbone: &Backbone, path: &Path, device: Device) -> Result<Self, WeightsError> {
+        let bytes = fs_err::read(path).map_err(WeightsError::Read)?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
+        let mut unused: BTreeMap<_, _> = file.iter().collect();
+        let mut problems = Vec::new();
+        let mut layers = Vec::new();
+        for layer in backbone.graph.layers() {
+            let mut tensors = Vec::new();
+            for spec in layer.op.tensors() {
+                let Some(view) = unused.remove(spec.name.as_str()) else {
+                    problems.push(format!("{} is missing", spec.name));
+                    continue;
+                };
+                match values(&spec, &view) {
+                    Ok(values) => tensors.push(to_device(&spec, &values, device)?),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            layers.push(tensors);
+        }
+        let ignored = |name: &str| {
+            name.starts_with(backbone.classifier) || name.ends_with(".num_batches_tracked")
+        };
+        problems.extend(
+            unused
+                .keys()
+                .filter(|name| !ignored(name))
+                .map(|name| format!("{name} belongs to no layer")),
+        );
+        if problems.is_empty() {
+            return Ok(Self { layers, device });
+        }
+        let more = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        if more > 0 {
+            problems.push(format!("and {more} more"));
+        }
+        Err(WeightsError::Tensors { path: path.to_owned(), problems })
+    }
+
+    /// Draws the tensors of `backbone`: kernels by He et al.'s method for the paths out of a layer, as
+    /// torchvision's ResNet does (<https://arxiv.org/abs/1502.01852>), normalisations as identity.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn draw(backbone: &Backbone, seed: u64, device: Device) -> Result<Self, TchError> {
+        let mut rng = random::stream(seed, Purpose::Backbone);
+        let mut draw = |spec: &TensorSpec| {
+            let count = spec.shape.iter().product::<i64>() as usize;
+            match spec.role {
+                Role::Kernel => {
+                    let fan_out = (spec.shape[0] * spec.shape[2] * spec.shape[3]) as f64;
+                    random::normal(&mut rng, (2.0 / fan_out).sqrt(), count)
+                }
+                Role::Scale | Role::RunningVariance => vec![1.0; count],
+                Role::Bias | Role::Shift | Role::RunningMean => vec![0.0; count],
+            }
+        };
+        let layers = backbone
+            .graph
+            .layers()
+            .iter()
+            .map(|layer| {
+                layer
+                    .op
+                    .tensors()
+                    .iter()
+                    .map(|spec| to_device(spec, &draw(spec), device))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { layers, device })
+    }
+
+    /// A layer's tensors.
+    pub fn layer(&self, index: LayerIndex) -> &[Tensor] {
+        &self.layers[index]
+    }
+
+    /// Where the tensors lie.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Bytes that the tensors take.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().flatten().map(|tensor| tensor.numel() * size_of::<f32>()).sum()
+    }
+
+    /// The same weights, but those from layer `from` on are copies that training may change.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn with_own_copy(&self, from: LayerIndex) -> Result<Self, TchError> {
+        let layers = self
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(index, tensors)| {
+                tensors
+                    .iter()
+                    .map(|tensor| {
+                        if index < from {
+                            Ok(tensor.shallow_clone())
+                        } else {
+                            tensor.f_detach_copy()
+                        }
+                    })
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { layers, device: self.device })
+    }
+}
+
+/// The numbers of a tensor in a file, or what is wrong with them.
+fn values(
+    spec: &TensorSpec,
+    view: &safetensors::tensor::TensorView<'_>,
+) -> Result<Vec<f32>, String> {
+    let name = &spec.name;
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("{name} holds {:?}, where 32-bit floats are expected", view.dtype()));
+    }
+    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+    if shape != spec.shape {
+        return Err(format!("{name} has shape {shape:?}, where {:?} is expected", spec.shape));
+    }
+    let values: Vec<f32> =
+        view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(format!("{name} holds {} at position {at}", values[at])),
+        None => Ok(values),
+    }
+}
+
+fn to_device(spec: &TensorSpec, values: &[f32], device: Device) -> Result<Tensor, TchError> {
+    let tensor = Tensor::f_from_slice(values)?.f_reshape(&spec.shape)?.f_to_device(device)?;
+    match spec.role {
+        // In the memory order of the images that pass through it (see `Preprocessing::apply`).
+        Role::Kernel => tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]),
+        _ => Ok(tensor),
+    }
+}

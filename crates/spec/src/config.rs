@@ -41,16 +41,19 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Data {
     /// Training images: one folder per class. Classes are numbered in the order of their names.
+    #[schemars(extend("format" = "path"))]
     pub train: PathBuf,
     /// Test images: class folders, or images without labels (then each run gets a `submission.csv`).
     /// Absent: no test set; the score is the validation accuracy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "path"))]
     pub test: Option<PathBuf>,
     /// What `val_loss` and `val_accuracy` are measured on.
     #[serde(default)]
     pub validation: Validation,
-    /// Side of the square that every image is resized to, in pixels; at least 32.
+    /// Side of the square that every image is resized to, in pixels; from 32 to 4096.
     #[serde(default = "defaults::image_size")]
+    #[schemars(range(min = 32, max = 4096))]
     pub image_size: u32,
 }
 
@@ -123,16 +126,20 @@ impl Pooling {
 pub struct Train {
     /// Images per training step; at least 1.
     #[serde(default = "defaults::batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: u32,
     /// The optimiser's step size at the start; above 0.
     #[serde(default = "defaults::learning_rate")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// The most epochs to train; at least 1.
     #[serde(default = "defaults::epochs")]
+    #[schemars(range(min = 1))]
     pub epochs: u32,
     /// Training steps in one epoch; at least 1. The stream of shuffled images does not end with the
     /// folder, so 100 steps are 100 batches even of 40 images. Absent: images / batch_size, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub steps_per_epoch: Option<u32>,
     /// How gradients become steps.
     #[serde(default)]

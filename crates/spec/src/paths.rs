@@ -43,6 +43,11 @@ impl ResultsDir {
         RunDir { root: self.runs().join(format!("{}-{}", run.slug, run.run.short())) }
     }
 
+    /// Whether a sweep may not have this name, because its folder would lie where something else does.
+    pub fn is_reserved(name: &str) -> bool {
+        name.is_empty() || name.starts_with('.') || matches!(name, "runs" | "cache" | "reference")
+    }
+
     /// Folder of one sweep. The name is a file's stem, so it holds no separator.
     pub fn sweep(&self, name: &str) -> SweepDir {
         SweepDir { root: self.root.join(name) }

@@ -1,133 +1,182 @@
-//! Sweep files: read, layered, checked, resolved.
+//! Sweep files: TOML that a person writes, resolved to a [`Sweep`] or refused with every reason.
+//!
+//! # What a file holds
+//! - `extends`: another sweep file, relative to this one, which may extend a further one. What a file
+//!   says holds over what the files below it say, key by key; a list of levels is replaced as a whole.
+//!   `title` alone is not taken over: it says what one file is about.
+//! - The baseline: the sections of [`Config`](crate::config::Config) (`[data]`, `[model]`, `[train]`,
+//!   `[early_stopping]`, `[reduce_lr_on_plateau]`), or a `[baseline]` table with the same sections, which
+//!   reads better in a file that extends another. Both may stand in one file; the same key may not.
+//! - `[factors]`: what to vary. Each is a list of levels; see below.
+//! - `strategy` (`"ofat"`), `replicates` (1), `title`, `[schedule] devices`, and `[augment]`, still empty.
+//!
+//! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
+//!
+//! # How keys are named
+//! By path, `train.batch_size`; and in `[baseline]`, `[factors]`, levels and overrides also by the key's
+//! own name where one section alone has it, `batch_size`. The bare `patience`, `monitor` and `min_delta`
+//! are early stopping's. A name that a section has is the section: the folder of training images is
+//! `data.train`, never `train`.
+//!
+//! # Leaving out
+//! `early_stopping` and `reduce_lr_on_plateau` are on when any layer mentions them; `false` switches them
+//! off and forgets what the layers below set in them, `true` switches them on with defaults. `false` takes
+//! every other key away that may be absent for good (`test`, `steps_per_epoch`), and an inherited factor.
+//!
+//! # Paths
+//! Relative to the file that writes them (those of an override: to the working directory); they become
+//! absolute without `..`, by their spelling alone: nothing here looks at the data.
+//!
+//! # Levels
+//! How a level is read depends on what the factor's name stands for:
+//! - a key that takes no table, such as `batch_size`: a level is a value of that key; a level that is a
+//!   table changes the keys that it names;
+//! - a key that takes a table, such as `freeze`: a level is always a value of that key, tables too;
+//! - a section, such as `early_stopping` or `model`: a level is `true`, `false` or a table, which names
+//!   keys of the section and then any other;
+//! - no key at all: the name is free, and every level is a table of keys.
+//!
+//! A level is called what its value is called, what is left out or off `off`; a table may have a `label`.
 
+mod check;
+mod document;
 mod error;
+mod keys;
+mod kind;
+mod layer;
+mod levels;
 mod overrides;
 mod source;
+mod stack;
+mod suggest;
+mod value;
 
-use std::path::Path;
-
-use serde::Deserialize as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::{LoadError, Problem};
 pub use overrides::{Override, ParseOverrideError};
 
-use crate::config::Config;
-use crate::sweep::{Factor, Level, Schedule, Strategy, Sweep};
-use source::{Place, Source};
+use crate::paths::ResultsDir;
+use crate::sweep::{Schedule, Strategy, Sweep};
+use document::Document;
+use levels::WrittenFactor;
+use source::{Source, lexical};
+use stack::Stack;
 
 /// Reads a sweep file and all that it extends, and resolves it.
 ///
 /// # Errors
-/// All problems found, each with its place.
+/// Everything that is wrong with it, each with its place: what cannot be read, keys that do not exist,
+/// values that a key does not take, levels that are the same, settings that contradict each other.
 pub fn load(file: &Path, overrides: &[Override]) -> Result<Sweep, LoadError> {
-    thin(file, overrides).map_err(|problem| LoadError::new(file, vec![problem]))
+    let mut problems = Vec::new();
+    let sweep = resolve(file, overrides, &mut problems);
+    match sweep {
+        Some(sweep) if problems.is_empty() => Ok(sweep),
+        _ => Err(LoadError::new(file, problems)),
+    }
 }
 
-fn thin(file: &Path, overrides: &[Override]) -> Result<Sweep, Problem> {
-    let absolute = std::path::absolute(file).map_err(|error| Problem::new(error.to_string()))?;
-    let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    let text = fs_err::read_to_string(file).map_err(|error| Problem::new(error.to_string()))?;
-    let source = Source::new(file.display().to_string(), text, folder.clone());
-    let problem = |error: toml::de::Error| {
-        let place = Place { source: source.clone(), span: error.span().unwrap_or(0..0) };
-        Problem::new(error.message()).at(&place, "here")
-    };
-    let mut top: toml::Table = toml::from_str(source.text()).map_err(problem)?;
-    let mut root = toml::Table::new();
-    if let Some(toml::Value::String(base)) = top.remove("extends") {
-        let base = fs_err::read_to_string(source.folder().join(base))
-            .map_err(|error| Problem::new(error.to_string()))?;
-        root = toml::from_str(&base).map_err(problem)?;
-        root.remove("augment");
+/// The sweep; none only when there are problems.
+fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> Option<Sweep> {
+    let documents = read_chain(file, problems)?;
+    let (source, top) = documents.first()?;
+    let name = sweep_name(file).map_err(|problem| problems.push(problem)).ok();
+    let mut baseline = Stack::default();
+    for (_, document) in documents.iter().rev() {
+        baseline.push(&document.baseline);
     }
-    let title = top.remove("title").and_then(|title| title.as_str().map(str::to_owned));
-    let replicates = top.remove("replicates").and_then(|n| n.as_integer()).unwrap_or(1);
-    let factors = top.remove("factors");
-    for part in ["extends", "strategy", "schedule", "augment"] {
-        top.remove(part);
-        root.remove(part);
-    }
-    if let Some(toml::Value::Table(baseline)) = top.remove("baseline") {
-        baseline.into_iter().for_each(|(key, value)| set(&mut root, &key, value));
-    }
-    top.into_iter().for_each(|(key, value)| set(&mut root, &key, value));
-    for set_by_hand in overrides {
-        set(&mut root, set_by_hand.key(), set_by_hand.value().clone());
-    }
-    let config = |root: toml::Table| -> Result<Config, Problem> {
-        let mut config = Config::deserialize(root).map_err(problem)?;
-        config.data.train = folder.join(&config.data.train);
-        config.data.test = config.data.test.map(|test| folder.join(test));
-        Ok(config)
-    };
-    let baseline = config(root.clone())?;
-    let mut resolved = Vec::new();
-    for (name, levels) in
-        factors.and_then(|factors| factors.as_table().cloned()).into_iter().flatten()
-    {
-        let mut factor = Factor { name: name.clone(), levels: Vec::new() };
-        for level in levels.as_array().into_iter().flatten() {
-            let mut root = root.clone();
-            let mut label = match level {
-                toml::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            match level {
-                toml::Value::Table(keys) if !keys.contains_key("unfreeze_last") => {
-                    for (key, value) in keys {
-                        match (key.as_str(), value) {
-                            ("label", toml::Value::String(text)) => label.clone_from(text),
-                            _ => set(&mut root, key, value.clone()),
-                        }
-                    }
-                }
-                value => set(&mut root, &name, value.clone()),
-            }
-            let config = config(root)?;
-            let baseline = config == baseline;
-            factor.levels.push(Level { label, config, baseline });
+    if !overrides.is_empty() {
+        let folder = std::path::absolute(".");
+        let folder = folder.map_err(|error| problems.push(Problem::new(error.to_string()))).ok()?;
+        for (index, change) in overrides.iter().enumerate() {
+            baseline.push(&change.layer(&folder, documents.len() + index, problems));
         }
-        resolved.push(factor);
     }
-    Ok(Sweep {
-        name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        title,
+    let factors = layered_factors(&documents);
+    levels::report_shared_keys(&factors, problems);
+    let config = baseline.config(source, problems)?;
+    let factors = levels::resolve(&factors, (&baseline, &config), source, problems);
+    let said = || documents.iter().map(|(_, document)| document);
+    Some(Sweep {
+        name: name?,
+        title: top.title.clone(),
         file: file.to_owned(),
-        strategy: Strategy::Ofat,
-        seeds: (1..=replicates.unsigned_abs()).collect(),
-        baseline,
-        factors: resolved,
-        schedule: Schedule::default(),
+        strategy: said().find_map(|document| document.strategy).unwrap_or(Strategy::Ofat),
+        seeds: (1..=said().find_map(|document| document.replicates).unwrap_or(1).into()).collect(),
+        baseline: config,
+        factors,
+        schedule: Schedule {
+            devices: said().find_map(|document| document.devices.clone()).unwrap_or_default(),
+        },
     })
 }
 
-fn set(root: &mut toml::Table, key: &str, value: toml::Value) {
-    const SECTIONS: [(&str, &[&str]); 4] = [
-        ("data", &["test", "validation", "image_size"]),
-        ("model", &["backbone", "weights", "freeze", "pooling"]),
-        ("train", &["batch_size", "learning_rate", "epochs", "steps_per_epoch", "optimizer"]),
-        ("early_stopping", &["patience", "monitor", "min_delta", "restore_best_weights"]),
-    ];
-    if let toml::Value::Table(inner) = value {
-        let section = root.entry(key).or_insert_with(|| toml::Table::new().into());
-        if let toml::Value::Table(section) = section {
-            section.extend(inner);
-        }
-        return;
-    }
-    let (section, key) = match key.split_once('.') {
-        Some((section, key)) => (section.to_owned(), key),
-        None => match SECTIONS.iter().find(|(_, keys)| keys.contains(&key)) {
-            Some((section, _)) => ((*section).to_owned(), key),
-            None if value.as_bool() == Some(false) => {
-                root.remove(key);
-                return;
-            }
-            None => (key.to_owned(), key),
-        },
+/// The file's stem, which names the sweep's folder among the results.
+fn sweep_name(file: &Path) -> Result<String, Problem> {
+    let problem = |what: &str| {
+        Problem::new(format!("{} cannot name a sweep: {what}", file.display())).with_help(
+            "the file's name without .toml names a folder among the results: rename the file",
+        )
     };
-    let section = root.entry(section).or_insert_with(|| toml::Table::new().into());
-    if let toml::Value::Table(section) = section {
-        section.insert(key.to_owned(), value);
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.ok_or_else(|| problem("it has no name in UTF-8"))?;
+    if ResultsDir::is_reserved(stem) {
+        return Err(problem(&format!("`{stem}` has another meaning there")));
     }
+    Ok(stem.to_owned())
+}
+
+/// The file and those that it extends, topmost first; none when one of them cannot be read, for then
+/// there is no telling what the baseline is.
+fn read_chain(file: &Path, problems: &mut Vec<Problem>) -> Option<Vec<(Arc<Source>, Document)>> {
+    let mut documents: Vec<(Arc<Source>, Document)> = Vec::new();
+    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut next = Some((file.to_owned(), None));
+    while let Some((file, named_at)) = next.take() {
+        let named_here = |problem: Problem| match &named_at {
+            Some(place) => problem.at(place, "extended here"),
+            None => problem,
+        };
+        // What one file is called by many names is still one file; what does not exist is told below.
+        let identity = fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone());
+        if let Some(start) = seen.iter().position(|other| *other == identity) {
+            let mut chain: Vec<_> =
+                documents[start..].iter().map(|(source, _)| source.name().to_owned()).collect();
+            chain.push(file.display().to_string());
+            let problem = Problem::new(format!("{} extends itself", chain[0]))
+                .with_help(format!("take one `extends` out of\n{}", chain.join("\n-> ")));
+            problems.push(named_here(problem));
+            return None;
+        }
+        seen.push(identity);
+        let source = match Source::read(&file, documents.len()) {
+            Ok(source) => source,
+            Err(problem) => {
+                problems.push(named_here(problem));
+                return None;
+            }
+        };
+        let document = Document::read(&source, problems)?;
+        next = document.extends.as_ref().map(|(base, place)| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            (lexical(&folder.join(base)), Some(place.clone()))
+        });
+        documents.push((source, document));
+    }
+    Some(documents)
+}
+
+/// The factors of all files: inherited ones first, each as the topmost file that names it has it.
+fn layered_factors(documents: &[(Arc<Source>, Document)]) -> Vec<WrittenFactor> {
+    let mut factors: Vec<WrittenFactor> = Vec::new();
+    for factor in documents.iter().rev().flat_map(|(_, document)| &document.factors) {
+        match factors.iter_mut().find(|other| other.is(factor)) {
+            Some(other) => *other = factor.clone(),
+            None => factors.push(factor.clone()),
+        }
+    }
+    factors.retain(|factor| factor.levels.is_some());
+    factors
 }

@@ -16,6 +16,7 @@ pub struct EarlyStopping {
     pub patience: u32,
     /// The smallest change that counts as an improvement; 0 or more.
     #[serde(default)]
+    #[schemars(range(min = 0))]
     pub min_delta: f64,
     /// Go back to the weights of the best epoch at the end; else keep those of the last one.
     #[serde(default = "yes")]
@@ -32,15 +33,18 @@ pub struct ReduceLrOnPlateau {
     pub monitor: Monitor,
     /// What the learning rate is multiplied with; between 0 and 1, both excluded.
     #[serde(default = "half")]
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub factor: f64,
     /// Epochs without improvement after which the learning rate is lowered.
     #[serde(default = "patience_5")]
     pub patience: u32,
     /// The smallest change that counts as an improvement; 0 or more.
     #[serde(default = "min_delta")]
+    #[schemars(range(min = 0))]
     pub min_delta: f64,
     /// The learning rate is never lowered below this; 0 or more.
     #[serde(default = "min_lr")]
+    #[schemars(range(min = 0))]
     pub min_lr: f64,
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// What `val_loss` and `val_accuracy` are measured on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Written", into = "Written")]
-#[schemars(with = "Written")]
+#[serde(try_from = "WrittenValidation", into = "WrittenValidation")]
+#[schemars(with = "WrittenValidation")]
 pub enum Validation {
     /// No validation images: no `val_loss`, so nothing may monitor it.
     None,
@@ -31,8 +31,8 @@ impl Default for Validation {
 
 /// The backbone's starting weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "String", into = "String")]
-#[schemars(with = "String")]
+#[serde(from = "WrittenWeights", into = "WrittenWeights")]
+#[schemars(with = "WrittenWeights")]
 pub enum Weights {
     /// Pretrained on ImageNet: `<backbone>.safetensors` in the weights folder.
     #[default]
@@ -62,52 +62,75 @@ pub enum Freeze {
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Written {
-    Fraction(f64),
-    Text(String),
+enum WrittenValidation {
+    Word(ValidationWord),
+    Fraction(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
+    Folder(#[schemars(extend("format" = "path"))] PathBuf),
 }
 
-impl TryFrom<Written> for Validation {
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ValidationWord {
+    None,
+}
+
+impl TryFrom<WrittenValidation> for Validation {
     type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
+    fn try_from(written: WrittenValidation) -> Result<Self, Self::Error> {
         match written {
-            Written::Fraction(share) if share > 0.0 && share < 1.0 => Ok(Self::Fraction(share)),
-            Written::Fraction(share) => {
+            WrittenValidation::Word(ValidationWord::None) => Ok(Self::None),
+            WrittenValidation::Fraction(share) if share > 0.0 && share < 1.0 => {
+                Ok(Self::Fraction(share))
+            }
+            WrittenValidation::Fraction(share) => {
                 Err(format!("a validation share lies between 0 and 1, and {share} does not"))
             }
-            Written::Text(text) if text == "none" => Ok(Self::None),
-            Written::Text(text) => Ok(Self::Folder(PathBuf::from(text))),
+            WrittenValidation::Folder(path) => Ok(Self::Folder(path)),
         }
     }
 }
 
-impl From<Validation> for Written {
+impl From<Validation> for WrittenValidation {
     fn from(validation: Validation) -> Self {
         match validation {
-            Validation::None => Self::Text("none".to_owned()),
+            Validation::None => Self::Word(ValidationWord::None),
             Validation::Fraction(share) => Self::Fraction(share),
-            Validation::Folder(path) => Self::Text(path.to_string_lossy().into_owned()),
+            Validation::Folder(path) => Self::Folder(path),
         }
     }
 }
 
-impl From<String> for Weights {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "imagenet" => Self::Imagenet,
-            "none" => Self::None,
-            _ => Self::File(PathBuf::from(text)),
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum WrittenWeights {
+    Word(WeightsWord),
+    File(#[schemars(extend("format" = "path"))] PathBuf),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum WeightsWord {
+    Imagenet,
+    None,
+}
+
+impl From<WrittenWeights> for Weights {
+    fn from(written: WrittenWeights) -> Self {
+        match written {
+            WrittenWeights::Word(WeightsWord::Imagenet) => Self::Imagenet,
+            WrittenWeights::Word(WeightsWord::None) => Self::None,
+            WrittenWeights::File(path) => Self::File(path),
         }
     }
 }
 
-impl From<Weights> for String {
+impl From<Weights> for WrittenWeights {
     fn from(weights: Weights) -> Self {
         match weights {
-            Weights::Imagenet => "imagenet".to_owned(),
-            Weights::None => "none".to_owned(),
-            Weights::File(path) => path.to_string_lossy().into_owned(),
+            Weights::Imagenet => Self::Word(WeightsWord::Imagenet),
+            Weights::None => Self::Word(WeightsWord::None),
+            Weights::File(path) => Self::File(path),
         }
     }
 }
@@ -115,13 +138,21 @@ impl From<Weights> for String {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum WrittenFreeze {
-    Word(String),
+    Word(FreezeWord),
     UnfreezeLast(UnfreezeLast),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum FreezeWord {
+    All,
+    None,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct UnfreezeLast {
+    #[schemars(range(min = 1))]
     unfreeze_last: u32,
 }
 
@@ -130,11 +161,8 @@ impl TryFrom<WrittenFreeze> for Freeze {
 
     fn try_from(written: WrittenFreeze) -> Result<Self, Self::Error> {
         match written {
-            WrittenFreeze::Word(word) if word == "all" => Ok(Self::All),
-            WrittenFreeze::Word(word) if word == "none" => Ok(Self::None),
-            WrittenFreeze::Word(word) => Err(format!(
-                "freeze is \"all\", \"none\" or {{ unfreeze_last = N }}, and \"{word}\" is none of them"
-            )),
+            WrittenFreeze::Word(FreezeWord::All) => Ok(Self::All),
+            WrittenFreeze::Word(FreezeWord::None) => Ok(Self::None),
             WrittenFreeze::UnfreezeLast(UnfreezeLast { unfreeze_last: 0 }) => {
                 Err("unfreeze_last = 0 unfreezes nothing: write freeze = \"all\"".to_owned())
             }
@@ -148,8 +176,8 @@ impl TryFrom<WrittenFreeze> for Freeze {
 impl From<Freeze> for WrittenFreeze {
     fn from(freeze: Freeze) -> Self {
         match freeze {
-            Freeze::All => Self::Word("all".to_owned()),
-            Freeze::None => Self::Word("none".to_owned()),
+            Freeze::All => Self::Word(FreezeWord::All),
+            Freeze::None => Self::Word(FreezeWord::None),
             Freeze::UnfreezeLast(unfreeze_last) => {
                 Self::UnfreezeLast(UnfreezeLast { unfreeze_last })
             }

@@ -29,7 +29,10 @@ pub struct Problem {
 
 impl LoadError {
     /// `problems` must not be empty.
-    pub(super) fn new(file: &Path, problems: Vec<Problem>) -> Self {
+    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| {
+            problem.place().map(|place| (place.source.order, place.span.start))
+        });
         Self { file: file.to_owned(), problems }
     }
 
@@ -112,6 +115,11 @@ impl Problem {
         Some(place.source.line_column(place.span.start))
     }
 
+    /// Whether `place` is in the text that the problem is mainly in.
+    fn is_shown(&self, place: &Place) -> bool {
+        self.place().is_some_and(|first| first.source == place.source)
+    }
+
     fn place(&self) -> Option<&Place> {
         self.labels.first().map(|(place, _)| place)
     }
@@ -127,7 +135,14 @@ impl Error for Problem {}
 
 impl Diagnostic for Problem {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        // A snippet shows one text; places in another are told in words.
+        let elsewhere = self.labels.iter().filter(|(place, _)| !self.is_shown(place));
+        let elsewhere = elsewhere.map(|(place, label)| {
+            let (line, column) = place.source.line_column(place.span.start);
+            format!("{label}: {}:{line}:{column}", place.source.name())
+        });
+        let lines: Vec<_> = elsewhere.chain(self.help.clone()).collect();
+        (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -135,9 +150,14 @@ impl Diagnostic for Problem {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let first = self.place()?;
-        Some(Box::new(self.labels.iter().filter(|(place, _)| place.source == first.source).map(
-            |(place, label)| LabeledSpan::new_with_span(Some(label.clone()), place.span.clone()),
-        )))
+        let shown = self.labels.iter().filter(|(place, _)| self.is_shown(place));
+        Some(Box::new(shown.enumerate().map(|(index, (place, label))| {
+            let (label, span) = (Some(label.clone()), place.span.clone());
+            if index == 0 {
+                LabeledSpan::new_primary_with_span(label, span)
+            } else {
+                LabeledSpan::new_with_span(label, span)
+            }
+        })))
     }
 }

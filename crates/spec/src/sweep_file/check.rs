@@ -1,0 +1,66 @@
+//! What one key alone cannot tell: rules between keys, and meanings of values.
+
+use super::suggest::nearest;
+use crate::config::{Config, Monitor, Validation, Weights};
+
+/// A rule that a configuration breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) message: String,
+    pub(super) help: String,
+    /// The keys that it is about, by path, and what to say beside each.
+    pub(super) parts: Vec<(&'static str, String)>,
+}
+
+/// The rules that `config` breaks.
+pub(super) fn check(config: &Config) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let early = config.early_stopping.as_ref().map(|early| early.monitor);
+    let reduce = config.reduce_lr_on_plateau.as_ref().map(|reduce| reduce.monitor);
+    if config.data.validation == Validation::None {
+        violations.extend(early.and_then(|monitor| {
+            unmeasured(monitor, "early stopping", "early_stopping", "early_stopping.monitor")
+        }));
+        violations.extend(reduce.and_then(|monitor| {
+            let key = "reduce_lr_on_plateau.monitor";
+            unmeasured(monitor, "lowering the learning rate", "reduce_lr_on_plateau", key)
+        }));
+    }
+    violations.extend(misspelt_weights(&config.model.weights));
+    violations
+}
+
+fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) -> Option<Violation> {
+    monitor.needs_validation().then(|| Violation {
+        message: format!("{what} watches `{}`, but there is no validation data", monitor.name()),
+        help: format!(
+            "set data.validation to a share such as 0.2 or to a folder, watch \"{}\" instead, or \
+             switch it off with {section} = false",
+            monitor.name().trim_start_matches("val_"),
+        ),
+        parts: vec![
+            (key, format!("watches `{}`", monitor.name())),
+            ("data.validation", "no validation data".to_owned()),
+        ],
+    })
+}
+
+/// A file of weights says so by its ending, or `"imagnet"` would be the name of a file.
+fn misspelt_weights(weights: &Weights) -> Option<Violation> {
+    let Weights::File(path) = weights else {
+        return None;
+    };
+    let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+    let word = path.file_name().and_then(|name| nearest(name.to_str()?, ["imagenet", "none"]));
+    let label = match word {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => "not one of them".to_owned(),
+    };
+    (!is_safetensors).then(|| Violation {
+        message:
+            "`model.weights` must be \"imagenet\", \"none\" or a path that ends in .safetensors"
+                .to_owned(),
+        help: "weights in another format have to be converted to safetensors first".to_owned(),
+        parts: vec![("model.weights", label)],
+    })
+}

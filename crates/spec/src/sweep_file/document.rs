@@ -1,0 +1,256 @@
+//! One sweep file by itself, before what it extends is known.
+
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::error::Problem;
+use super::keys::{KEYS, Target};
+use super::layer::{Layer, home, shown};
+use super::levels::{WrittenFactor, line};
+use super::source::{Place, Reader, Source};
+use super::suggest::nearest;
+use super::value::{Entry, Node, Value, entries};
+use crate::devices::Devices;
+use crate::sweep::Strategy;
+
+/// The keys of a sweep file besides the sections of the configuration.
+const OWN_KEYS: [&str; 8] =
+    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule", "augment"];
+
+/// More replicates than this are a slip of the finger: the standard error falls with the root.
+const MAX_REPLICATES: u32 = 10_000;
+
+/// What one file says.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// Another file, and where it is named.
+    pub(super) extends: Option<(String, Place)>,
+    pub(super) title: Option<String>,
+    pub(super) strategy: Option<Strategy>,
+    pub(super) replicates: Option<u32>,
+    pub(super) devices: Option<Devices>,
+    pub(super) baseline: Layer,
+    pub(super) factors: Vec<WrittenFactor>,
+}
+
+impl Document {
+    /// Reads a file's text. What is wrong goes to `problems` and is left out; none when the text is not
+    /// even TOML.
+    pub(super) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let mut reader = Reader { source, problems };
+        let (table, errors) = DeTable::parse_recoverable(source.text());
+        // After the first error the parser guesses, and its further errors confuse more than they help.
+        if let Some(error) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
+            report_syntax(error, &mut reader);
+            return None;
+        }
+        let mut document = Self::default();
+        for entry in entries(table.get_ref(), 0) {
+            document.read_entry(&entry, &mut reader);
+        }
+        Some(document)
+    }
+
+    fn read_entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
+        let node = &entry.value;
+        match entry.key.as_str() {
+            "extends" => {
+                let place = reader.place(&node.span);
+                self.extends = line("`extends`", node, reader).map(|file| (file, place));
+            }
+            "title" => self.title = line("`title`", node, reader),
+            "strategy" => self.strategy = strategy(node, reader),
+            "replicates" => self.replicates = replicates(node, reader),
+            "baseline" => {
+                if let Some(entries) = table("baseline", node, reader) {
+                    self.baseline.read_table(entries, None, reader);
+                }
+            }
+            "factors" => self.read_factors(entry, reader),
+            "schedule" => {
+                for entry in table("schedule", node, reader).into_iter().flatten() {
+                    match entry.key.as_str() {
+                        "devices" => self.devices = devices(&entry.value, reader),
+                        _ => unknown_in("schedule", &["devices"], entry, reader),
+                    }
+                }
+            }
+            "augment" => {
+                for entry in table("augment", node, reader).into_iter().flatten() {
+                    unknown_in("augment", &[], entry, reader);
+                }
+            }
+            name => match KEYS.section(name) {
+                Some(section) => {
+                    self.baseline.read(Target::Section(section), &entry.key_span, node, reader);
+                }
+                None => unknown_at_top(entry, reader),
+            },
+        }
+    }
+
+    fn read_factors(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
+        let Some(entries) = table("factors", &entry.value, reader) else {
+            return;
+        };
+        if entries.is_empty() {
+            let problem = Problem::new("[factors] is empty").with_help(
+                "name what to vary, such as batch_size = [16, 32], or take [factors] out",
+            );
+            reader.report(&entry.key_span, "no factor here", problem);
+        }
+        for entry in entries {
+            match (&entry.value.value, KEYS.section(&entry.key)) {
+                // `train.batch_size = [..]` is a table in a table to TOML.
+                (Value::Table(inner), Some(section)) => {
+                    for inner in inner {
+                        let name = format!("{}.{}", section.name, inner.key);
+                        self.add_factor(name, inner, reader);
+                    }
+                }
+                _ => self.add_factor(entry.key.clone(), entry, reader),
+            }
+        }
+    }
+
+    fn add_factor(&mut self, name: String, entry: &Entry, reader: &mut Reader<'_>) {
+        let Some(factor) = WrittenFactor::read(name, entry, reader) else {
+            return;
+        };
+        match self.factors.iter().find(|other| other.is(&factor)) {
+            None => self.factors.push(factor),
+            Some(first) => {
+                let (one, other) = (shown(&first.name), shown(&factor.name));
+                reader.problems.push(
+                    Problem::new(format!("{one} and {other} are the same factor"))
+                        .at(&factor.place, "again here")
+                        .at(&first.place, "first here")
+                        .with_help("list all levels in one place"),
+                );
+            }
+        }
+    }
+}
+
+fn strategy(node: &Node, reader: &mut Reader<'_>) -> Option<Strategy> {
+    if matches!(&node.value, Value::Text(text) if text == "ofat") {
+        return Some(Strategy::Ofat);
+    }
+    let label = match &node.value {
+        Value::Text(_) => "no such strategy".to_owned(),
+        value => format!("this is {}", value.kind()),
+    };
+    let problem = Problem::new("`strategy` must be \"ofat\"")
+        .with_help("ofat: one factor at a time, the baseline and every single change of it");
+    reader.report(&node.span, label, problem);
+    None
+}
+
+fn replicates(node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
+    let label = match node.value {
+        Value::Integer(number) => match u32::try_from(number) {
+            Ok(number @ 1..=MAX_REPLICATES) => return Some(number),
+            _ => format!("{number} is too {}", if number < 1 { "small" } else { "large" }),
+        },
+        ref value => format!("this is {}", value.kind()),
+    };
+    let message = format!("`replicates` must be a whole number from 1 to {MAX_REPLICATES}");
+    reader.report(&node.span, label, Problem::new(message));
+    None
+}
+
+fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
+    let label = match &node.value {
+        Value::Text(text) => match text.parse() {
+            Ok(devices) => return Some(devices),
+            Err(_) => "no such devices".to_owned(),
+        },
+        value => format!("this is {}", value.kind()),
+    };
+    let problem = Problem::new("`schedule.devices` must name devices")
+        .with_help("\"auto\", \"cpu\", \"cpu:4\" (slots), \"cuda\" or \"cuda:0,1\" (GPUs)");
+    reader.report(&node.span, label, problem);
+    None
+}
+
+fn table<'a>(name: &str, node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a [Entry]> {
+    match &node.value {
+        Value::Table(entries) => Some(entries),
+        value => {
+            let problem = Problem::new(format!("`{name}` must be a table"))
+                .with_help(format!("write [{name}] on a line of its own"));
+            reader.report(&node.span, format!("this is {}", value.kind()), problem);
+            None
+        }
+    }
+}
+
+fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut Reader<'_>) {
+    let label = match nearest(&entry.key, keys.iter().copied()) {
+        Some(key) => format!("did you mean `{key}`?"),
+        None => "unknown key".to_owned(),
+    };
+    let problem = Problem::new(format!("[{table}] has no key {}", shown(&entry.key)));
+    let problem = match keys {
+        [] => problem.with_help(format!("[{table}] has no keys yet")),
+        keys => problem.with_help(format!("its keys are {}", keys.join(", "))),
+    };
+    reader.report(&entry.key_span, label, problem);
+}
+
+fn unknown_at_top(entry: &Entry, reader: &mut Reader<'_>) {
+    let sections = || KEYS.sections.iter().map(|section| section.name.as_str());
+    let near = nearest(&entry.key, OWN_KEYS.into_iter().chain(sections()));
+    let label = match (home(&entry.key), near, &entry.value.value) {
+        (Some(section), None, _) => format!("this belongs in [{section}]"),
+        (Some(section), _, value) if !matches!(value, Value::Table(_)) => {
+            format!("this belongs in [{section}]")
+        }
+        (_, Some(name), _) => format!("did you mean `{name}`?"),
+        _ => "unknown key".to_owned(),
+    };
+    let sections: Vec<_> = sections().collect();
+    let problem = Problem::new(format!("a sweep file has no key {} at its top", shown(&entry.key)))
+        .with_help(format!(
+            "its keys are {}; the sections of the baseline are {}",
+            OWN_KEYS.join(", "),
+            sections.join(", ")
+        ));
+    reader.report(&entry.key_span, label, problem);
+}
+
+/// What the parser says, in the words of someone who wrote a sweep file.
+fn report_syntax(error: &toml::de::Error, reader: &mut Reader<'_>) {
+    let text = reader.source.text();
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let written = text.get(span.clone()).unwrap_or_default().trim();
+    let at_comma = text.get(span.start..).is_some_and(|rest| rest.starts_with(','));
+    let message = error.message();
+    let (label, help) = match message {
+        "duplicate key" => ("this key is there already", Some("keep one of the two".to_owned())),
+        "missing comma between array elements, expected `,`" => {
+            ("a comma is missing before this, or the `]` of the list", None)
+        }
+        "invalid basic string, expected `\"`" | "invalid literal string, expected `'`" => {
+            ("the closing quote is missing", None)
+        }
+        _ if message.starts_with("unexpected key or value") => (
+            "the line should end here",
+            at_comma.then(|| "a list stands in brackets: [16, 32]".to_owned()),
+        ),
+        _ if message.starts_with("string values must be quoted") && written.is_empty() => {
+            ("a value is missing here", None)
+        }
+        _ if message.starts_with("string values must be quoted") => {
+            ("text stands in quotes", Some(format!("write \"{written}\"")))
+        }
+        message => (message, None),
+    };
+    let problem = Problem::new(format!("{} is not TOML", reader.source.name()));
+    let problem = match help {
+        Some(help) => problem.with_help(help),
+        None => problem,
+    };
+    reader.report(&span, label, problem);
+}

@@ -1,0 +1,311 @@
+//! What values a key takes, read from the JSON Schema of [`crate::config::Config`].
+
+use std::fmt;
+use std::ops::Range;
+
+use serde_json::Value as Schema;
+
+use super::suggest::nearest;
+use super::value::{Entry, Node, Value};
+
+/// What values a key takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    Integer(Bounds),
+    /// Finite.
+    Number(Bounds),
+    Boolean,
+    /// One of these.
+    Words(Vec<String>),
+    /// Not empty.
+    Path,
+    /// All of these keys and no other.
+    Table(Vec<(String, Self)>),
+    OneOf(Vec<Self>),
+}
+
+/// The ends of a range of numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    min: Option<f64>,
+    above: Option<f64>,
+    max: Option<f64>,
+    below: Option<f64>,
+}
+
+/// Why a value is none of a [`Kind`].
+#[derive(Debug)]
+pub(super) struct Mismatch {
+    pub(super) span: Range<usize>,
+    /// Beside the caret.
+    pub(super) label: String,
+    pub(super) help: Option<String>,
+}
+
+impl Kind {
+    /// The kind that `schema` describes; `root` holds what it refers to.
+    pub(super) fn new(schema: &Schema, root: &Schema) -> Self {
+        let schema = followed(schema, root);
+        if let Some(choices) = choices(schema) {
+            let mut kinds: Vec<_> = choices
+                .iter()
+                .filter(|choice| choice["type"] != "null")
+                .map(|choice| Self::new(choice, root))
+                .collect();
+            return if kinds.len() == 1 { kinds.remove(0) } else { Self::one_of(kinds) };
+        }
+        if let Some(words) = schema["enum"].as_array() {
+            return Self::Words(words.iter().filter_map(word).collect());
+        }
+        if let Some(word) = word(&schema["const"]) {
+            return Self::Words(vec![word]);
+        }
+        match (type_name(schema), schema["format"].as_str()) {
+            ("integer", _) => Self::Integer(Bounds::new(schema)),
+            ("number", _) => Self::Number(Bounds::new(schema)),
+            ("boolean", _) => Self::Boolean,
+            ("string", Some("path")) => Self::Path,
+            ("object", _) => {
+                let keys = schema["properties"].as_object().into_iter().flatten();
+                Self::Table(keys.map(|(key, kind)| (key.clone(), Self::new(kind, root))).collect())
+            }
+            _ => unreachable!(
+                "`Config` has a setting of a kind that sweep files do not know: {schema}"
+            ),
+        }
+    }
+
+    /// Words beside words are one list of words.
+    fn one_of(kinds: Vec<Self>) -> Self {
+        let mut merged: Vec<Self> = Vec::new();
+        for kind in kinds {
+            match (merged.last_mut(), kind) {
+                (Some(Self::Words(words)), Self::Words(more)) => words.extend(more),
+                (_, kind) => merged.push(kind),
+            }
+        }
+        if merged.len() == 1 { merged.remove(0) } else { Self::OneOf(merged) }
+    }
+
+    /// Why `node` is no such value, if it is none.
+    pub(super) fn mismatch(&self, node: &Node) -> Option<Mismatch> {
+        let label = match (self, &node.value) {
+            (_, Value::HugeNumber) => format!("this is {}", node.value.kind()),
+            (Self::Integer(bounds) | Self::Number(bounds), Value::Integer(number)) => {
+                bounds.broken_by(*number as f64, number)?
+            }
+            (Self::Number(_), Value::Float(number)) if !number.is_finite() => {
+                format!("{number} is not a finite number")
+            }
+            (Self::Number(bounds), Value::Float(number)) => {
+                bounds.broken_by(*number, &node.value)?
+            }
+            (Self::Boolean, Value::Boolean(_)) => return None,
+            (Self::Words(words), Value::Text(text)) if words.contains(text) => return None,
+            (Self::Words(words), Value::Text(text)) => {
+                match nearest(text, words.iter().map(String::as_str)) {
+                    Some(word) => format!("did you mean \"{word}\"?"),
+                    None => "not one of them".to_owned(),
+                }
+            }
+            (Self::Path, Value::Text(text)) if text.is_empty() => "this is empty".to_owned(),
+            (Self::Path, Value::Text(_)) => return None,
+            (Self::Table(keys), Value::Table(entries)) => {
+                return table_mismatch(keys, entries, &node.span);
+            }
+            (Self::OneOf(kinds), _) => return one_of_mismatch(kinds, node),
+            (_, value) => format!("this is {}", value.kind()),
+        };
+        Some(Mismatch { span: node.span.clone(), label, help: self.help(&node.value) })
+    }
+
+    /// What to write instead of a value that looks right and is not.
+    fn help(&self, value: &Value) -> Option<String> {
+        match (self, value) {
+            (Self::Integer(_) | Self::Number(_), Value::Text(text)) => text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .map(|_| format!("without the quotes: {}", text.trim())),
+            (Self::Boolean, Value::Text(text)) => text
+                .trim()
+                .parse::<bool>()
+                .ok()
+                .map(|_| format!("without the quotes: {}", text.trim())),
+            (Self::Integer(_), Value::Float(number)) if number.fract() == 0.0 => {
+                Some(format!("without the decimal point: {number:.0}"))
+            }
+            (Self::Path, Value::Date) => Some("put it in quotes".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether a value of it may be a table.
+    pub(super) fn admits_table(&self) -> bool {
+        match self {
+            Self::Table(_) => true,
+            Self::OneOf(kinds) => kinds.iter().any(Self::admits_table),
+            _ => false,
+        }
+    }
+
+    /// Whether `text`, a value of it, names a file or folder.
+    pub(super) fn is_path(&self, text: &str) -> bool {
+        match self {
+            Self::Path => true,
+            Self::OneOf(kinds) => {
+                let is_word = |kind: &Self| matches!(kind, Self::Words(words) if words.iter().any(|word| word == text));
+                !kinds.iter().any(is_word) && kinds.contains(&Self::Path)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether TOML of the right type is here, whatever its value.
+    fn has_type_of(&self, value: &Value) -> bool {
+        match self {
+            Self::Integer(_) => matches!(value, Value::Integer(_)),
+            Self::Number(_) => matches!(value, Value::Integer(_) | Value::Float(_)),
+            Self::Boolean => matches!(value, Value::Boolean(_)),
+            Self::Words(_) | Self::Path => matches!(value, Value::Text(_)),
+            Self::Table(_) => matches!(value, Value::Table(_)),
+            Self::OneOf(kinds) => kinds.iter().any(|kind| kind.has_type_of(value)),
+        }
+    }
+}
+
+fn table_mismatch(
+    keys: &[(String, Kind)],
+    entries: &[Entry],
+    span: &Range<usize>,
+) -> Option<Mismatch> {
+    for entry in entries {
+        let Some((_, kind)) = keys.iter().find(|(key, _)| *key == entry.key) else {
+            let label = match nearest(&entry.key, keys.iter().map(|(key, _)| key.as_str())) {
+                Some(key) => format!("did you mean `{key}`?"),
+                None => "no such key here".to_owned(),
+            };
+            return Some(Mismatch { span: entry.key_span.clone(), label, help: None });
+        };
+        if let Some(mismatch) = kind.mismatch(&entry.value) {
+            return Some(mismatch);
+        }
+    }
+    let (missing, _) =
+        keys.iter().find(|(key, _)| !entries.iter().any(|entry| entry.key == *key))?;
+    Some(Mismatch { span: span.clone(), label: format!("`{missing}` is missing here"), help: None })
+}
+
+fn one_of_mismatch(kinds: &[Kind], node: &Node) -> Option<Mismatch> {
+    let mut of_type = None;
+    for kind in kinds {
+        let mismatch = kind.mismatch(node)?;
+        if kind.has_type_of(&node.value) {
+            of_type = Some(mismatch);
+        }
+    }
+    let label = format!("this is {}", node.value.kind());
+    Some(of_type.unwrap_or(Mismatch { span: node.span.clone(), label, help: None }))
+}
+
+/// The schema that `$ref` names, or the schema itself.
+pub(super) fn followed<'a>(schema: &'a Schema, root: &'a Schema) -> &'a Schema {
+    schema["$ref"]
+        .as_str()
+        .and_then(|reference| root.pointer(reference.trim_start_matches('#')))
+        .unwrap_or(schema)
+}
+
+fn choices(schema: &Schema) -> Option<&Vec<Schema>> {
+    schema["anyOf"].as_array().or(schema["oneOf"].as_array())
+}
+
+fn word(value: &Schema) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// The type besides null.
+fn type_name(schema: &Schema) -> &str {
+    let is_type = |name: &&str| *name != "null";
+    let mut names = schema["type"].as_array().into_iter().flatten().filter_map(Schema::as_str);
+    schema["type"].as_str().or_else(|| names.find(is_type)).unwrap_or_default()
+}
+
+/// Whether null, that is absence, is a value.
+pub(super) fn is_optional(schema: &Schema) -> bool {
+    let is_null = |kind: &Schema| kind == "null" || kind["type"] == "null";
+    choices(schema).or(schema["type"].as_array()).is_some_and(|kinds| kinds.iter().any(is_null))
+}
+
+impl Bounds {
+    fn new(schema: &Schema) -> Self {
+        let is_u32 = schema["format"] == "uint32";
+        Self {
+            min: schema["minimum"].as_f64(),
+            above: schema["exclusiveMinimum"].as_f64(),
+            max: schema["maximum"].as_f64().or(is_u32.then_some(f64::from(u32::MAX))),
+            below: schema["exclusiveMaximum"].as_f64(),
+        }
+    }
+
+    /// What is wrong with `number`, if anything is.
+    fn broken_by(&self, number: f64, shown: &dyn fmt::Display) -> Option<String> {
+        let too_small = self.min.is_some_and(|min| number < min)
+            || self.above.is_some_and(|above| number <= above);
+        let too_large = self.max.is_some_and(|max| number > max)
+            || self.below.is_some_and(|below| number >= below);
+        match (too_small, too_large, self.max) {
+            (false, false, _) => None,
+            (true, _, _) => Some(format!("{shown} is too small")),
+            (_, true, Some(max)) => Some(format!("{shown} is more than {max}")),
+            (_, true, None) => Some(format!("{shown} is too large")),
+        }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let max = self.max.filter(|max| *max < f64::from(u32::MAX));
+        match (self.min, self.above, max, self.below) {
+            (Some(min), _, Some(max), _) => write!(f, " from {min} to {max}"),
+            (Some(min), _, None, None) => write!(f, ", {min} or more"),
+            (None, Some(above), None, Some(below)) => write!(f, " above {above} and below {below}"),
+            (None, Some(above), None, None) => write!(f, " above {above}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// For "must be ...".
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alternatives = self.alternatives();
+        for (index, alternative) in alternatives.iter().enumerate() {
+            let separator = match index {
+                0 => "",
+                last if last + 1 == alternatives.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{separator}{alternative}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// Each thing that a value may be.
+    fn alternatives(&self) -> Vec<String> {
+        match self {
+            Self::Integer(bounds) => vec![format!("a whole number{bounds}")],
+            Self::Number(bounds) => vec![format!("a number{bounds}")],
+            Self::Boolean => vec!["true".to_owned(), "false".to_owned()],
+            Self::Words(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
+            Self::Path => vec!["a path in quotes".to_owned()],
+            Self::Table(keys) => {
+                let keys: Vec<_> = keys.iter().map(|(key, _)| format!("{key} = ...")).collect();
+                vec![format!("{{ {} }}", keys.join(", "))]
+            }
+            Self::OneOf(kinds) => kinds.iter().flat_map(Self::alternatives).collect(),
+        }
+    }
+}

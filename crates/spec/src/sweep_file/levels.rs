@@ -1,0 +1,225 @@
+//! Factors and their levels, by the rules that [the module above](super) tells.
+
+use std::sync::Arc;
+
+use super::error::Problem;
+use super::keys::{KEYS, Target};
+use super::layer::{Layer, find, shown};
+use super::source::{Place, Reader, Source};
+use super::stack::Stack;
+use super::value::{Entry, Node, Value};
+use crate::config::Config;
+use crate::sweep::{Factor, Level};
+
+/// A factor as a file writes it.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenFactor {
+    pub(super) name: String,
+    /// The key or section that it names; none when the name is free.
+    target: Option<Target>,
+    pub(super) place: Place,
+    /// None takes away a factor of the extended file.
+    pub(super) levels: Option<Vec<WrittenLevel>>,
+}
+
+/// A level as a file writes it.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenLevel {
+    label: String,
+    layer: Layer,
+    place: Place,
+}
+
+impl WrittenFactor {
+    /// The factor that `name = node` writes; `section` stands before the name where it is written
+    /// with one.
+    pub(super) fn read(name: String, key: &Entry, reader: &mut Reader<'_>) -> Option<Self> {
+        let node = &key.value;
+        let place = reader.place(&key.key_span);
+        let items = match &node.value {
+            Value::Boolean(false) => {
+                return Some(Self { target: KEYS.find(&name).ok(), name, place, levels: None });
+            }
+            Value::Array(items) => items,
+            value => {
+                let problem = Problem::new(format!("{} must be a list of levels", shown(&name)))
+                    .with_help(format!("for one level: {name} = [{}]", value));
+                reader.report(&node.span, format!("this is {}", value.kind()), problem);
+                return None;
+            }
+        };
+        if items.is_empty() {
+            let problem = Problem::new(format!("{} has no levels", shown(&name)))
+                .with_help("list at least one level, or take the factor out");
+            reader.report(&node.span, "this list is empty", problem);
+            return None;
+        }
+        let all_tables = items.iter().all(|item| matches!(item.value, Value::Table(_)));
+        let target = match KEYS.find(&name) {
+            Ok(target) => Some(target),
+            Err(_) if all_tables && is_line(&name) => None,
+            Err(_) => Some(find(&name, &key.key_span, reader)?),
+        };
+        let levels = items.iter().map(|item| WrittenLevel::read(target, item, reader)).collect();
+        Some(Self { name, target, place, levels: Some(levels) })
+    }
+
+    /// Whether the two are one factor, spelt alike or not.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self.target, other.target) {
+            (Some(one), Some(other)) => one.path() == other.path(),
+            (None, None) => self.name == other.name,
+            _ => false,
+        }
+    }
+
+    /// The keys and sections that its levels change, and where.
+    fn changes(&self) -> impl Iterator<Item = (&'static str, &Place)> {
+        let levels = self.levels.iter().flatten();
+        let own = self.target.map(|target| (target.path(), &self.place));
+        let settings = levels.flat_map(|level| &level.layer.settings);
+        own.into_iter().chain(settings.map(|setting| (setting.target.path(), &setting.key)))
+    }
+}
+
+impl WrittenLevel {
+    fn read(target: Option<Target>, node: &Node, reader: &mut Reader<'_>) -> Self {
+        let mut layer = Layer::default();
+        let place = reader.place(&node.span);
+        let Value::Table(entries) = &node.value else {
+            if let Some(target) = target {
+                layer.read(target, &node.span, node, reader);
+            }
+            return Self { label: default_label(target, &node.value), layer, place };
+        };
+        let (labels, entries): (Vec<_>, Vec<_>) =
+            entries.iter().cloned().partition(|entry| entry.key == "label");
+        let label = labels.first().map(|label| line("a label", &label.value, reader));
+        let is_empty = entries.is_empty() && labels.is_empty();
+        let rest = Node { value: Value::Table(entries.clone()), span: node.span.clone() };
+        match target {
+            Some(target @ Target::Key(_, key)) if key.kind.admits_table() => {
+                layer.read(target, &node.span, &rest, reader);
+            }
+            Some(Target::Section(section)) if section.optional => {
+                layer.switch_on(section, &node.span, &rest, reader);
+                layer.read_table(&entries, Some(section), reader);
+            }
+            _ if is_empty => {
+                let problem = Problem::new("a level changes nothing and has no label")
+                    .with_help("name the keys it changes, or give the baseline a label here");
+                reader.report(&node.span, "this level", problem);
+            }
+            Some(Target::Section(section)) => layer.read_table(&entries, Some(section), reader),
+            _ => layer.read_table(&entries, None, reader),
+        }
+        let label = label.flatten().unwrap_or_else(|| default_label(target, &rest.value));
+        Self { label, layer, place }
+    }
+}
+
+/// The value as a person would write it; what is left out or switched off is `off`.
+fn default_label(target: Option<Target>, value: &Value) -> String {
+    match (target, value) {
+        (Some(Target::Section(_)), Value::Boolean(true)) => "on".to_owned(),
+        (Some(Target::Section(_)), Value::Table(entries)) if entries.is_empty() => "on".to_owned(),
+        (Some(target), Value::Boolean(false)) if target.is_optional() => "off".to_owned(),
+        (_, value) => value.to_string(),
+    }
+}
+
+/// A text for a heading or a cell of a table: not empty, and one line.
+pub(super) fn line(what: &str, node: &Node, reader: &mut Reader<'_>) -> Option<String> {
+    let label = match &node.value {
+        Value::Text(text) if is_line(text) => return Some(text.clone()),
+        Value::Text(text) if text.trim().is_empty() => "this is empty".to_owned(),
+        Value::Text(_) => "this has line breaks or control characters".to_owned(),
+        value => format!("this is {}", value.kind()),
+    };
+    reader.report(&node.span, label, Problem::new(format!("{what} must be one line of text")));
+    None
+}
+
+fn is_line(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains(char::is_control)
+}
+
+/// The factors, every level a configuration of its own. `baseline` is what they change, before and
+/// after it became a configuration; what is wrong goes to `problems`.
+pub(super) fn resolve(
+    factors: &[WrittenFactor],
+    baseline: (&Stack, &Config),
+    file: &Arc<Source>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Factor> {
+    let mut resolved = Vec::new();
+    for factor in factors {
+        let mut levels: Vec<(&WrittenLevel, Level)> = Vec::new();
+        for written in factor.levels.iter().flatten() {
+            let mut stack = baseline.0.clone();
+            stack.push(&written.layer);
+            let Some(config) = stack.config(file, problems) else {
+                continue;
+            };
+            report_twin(factor, written, &config, &levels, problems);
+            let level =
+                Level { label: written.label.clone(), baseline: config == *baseline.1, config };
+            levels.push((written, level));
+        }
+        let levels = levels.into_iter().map(|(_, level)| level).collect();
+        resolved.push(Factor { name: factor.name.clone(), levels });
+    }
+    resolved
+}
+
+/// A key that two factors change: the comparison would not say which of them made the difference.
+pub(super) fn report_shared_keys(factors: &[WrittenFactor], problems: &mut Vec<Problem>) {
+    for (index, factor) in factors.iter().enumerate() {
+        for earlier in &factors[..index] {
+            let shared = factor.changes().find_map(|(path, place)| {
+                let (_, first) = earlier.changes().find(|(other, _)| *other == path)?;
+                Some((path, place, first))
+            });
+            if let Some((path, place, first)) = shared {
+                let (one, other) = (shown(&earlier.name), shown(&factor.name));
+                let message = format!("the factors {one} and {other} both change `{path}`");
+                let problem =
+                    Problem::new(message).at(place, "changed here too").at(first, "changed here");
+                problems
+                    .push(problem.with_help("make them one factor, or take the key out of one"));
+            }
+        }
+    }
+}
+
+/// A level that is another one again, or that has its label.
+fn report_twin(
+    factor: &WrittenFactor,
+    written: &WrittenLevel,
+    config: &Config,
+    earlier: &[(&WrittenLevel, Level)],
+    problems: &mut Vec<Problem>,
+) {
+    let name = shown(&factor.name);
+    if let Some((first, level)) = earlier.iter().find(|(_, level)| level.config == *config) {
+        let message = if level.label == written.label {
+            format!("{name} has the level `{}` twice", level.label)
+        } else {
+            format!("{name} has one level twice: `{}` and `{}`", level.label, written.label)
+        };
+        problems.push(
+            Problem::new(message)
+                .at(&written.place, "the same configuration again")
+                .at(&first.place, "first here")
+                .with_help("take one of them out"),
+        );
+    } else if let Some((first, _)) = earlier.iter().find(|(_, level)| level.label == written.label)
+    {
+        problems.push(
+            Problem::new(format!("{name} has two levels labelled `{}`", written.label))
+                .at(&written.place, "the same label again")
+                .at(&first.place, "first here")
+                .with_help("give each a `label` of its own"),
+        );
+    }
+}

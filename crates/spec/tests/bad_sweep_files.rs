@@ -1,0 +1,191 @@
+//! What is said about files that cannot be used, as a person sees it.
+
+#![allow(clippy::unwrap_used, reason = "a failed test says where")]
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use spec::sweep_file::{LoadError, Override, load};
+
+/// A folder of these files, `(name, text)`, relative to the working directory, so that messages are as
+/// long on every machine.
+fn folder(files: &[(&str, &str)]) -> PathBuf {
+    static ROOT: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let root = tempfile::tempdir().unwrap();
+        std::env::set_current_dir(root.path()).unwrap();
+        root
+    });
+    static NEXT: AtomicUsize = AtomicUsize::new(100);
+    LazyLock::force(&ROOT);
+    let folder = PathBuf::from(NEXT.fetch_add(1, Ordering::Relaxed).to_string());
+    fs_err::create_dir(&folder).unwrap();
+    for (name, text) in files {
+        fs_err::write(folder.join(name), text).unwrap();
+    }
+    folder
+}
+
+fn rendered(error: &LoadError, folder: &Path) -> String {
+    let mut text = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .with_links(false)
+        .render_report(&mut text, error)
+        .unwrap();
+    text.replace(&format!("{}/", folder.display()), "")
+}
+
+/// What is said when `sweep.toml` beside `files` is loaded.
+fn said(files: &[(&str, &str)], overrides: &[&str]) -> String {
+    let folder = folder(files);
+    let overrides: Vec<Override> = overrides.iter().map(|text| text.parse().unwrap()).collect();
+    match load(&folder.join("sweep.toml"), &overrides) {
+        Ok(sweep) => panic!("this was to be refused: {sweep:?}"),
+        Err(error) => rendered(&error, &folder),
+    }
+}
+
+const BASE: &str = "[data]\ntrain = \"train\"\n";
+
+/// One file that extends a baseline with nothing but training data.
+fn extending(text: &str) -> String {
+    said(&[("base.toml", BASE), ("sweep.toml", &format!("extends = \"base.toml\"\n\n{text}"))], &[])
+}
+
+macro_rules! snapshots {
+    ($($name:ident: $said:expr;)*) => {
+        $(#[test] fn $name() { insta::assert_snapshot!($said); })*
+    };
+}
+
+snapshots! {
+    // Names.
+    unknown_key_in_a_section: extending("[train]\nbatch_size = 16\nlearning_rte = 1e-3\n");
+    key_of_another_section: extending("[train]\nbackbone = \"resnet50\"\n");
+    unknown_key_in_the_baseline: extending("[baseline]\nlr = 1e-3\nmomentum = 0.9\n");
+    unknown_key_at_the_top: extending("replicate = 3\nbatch_size = 16\nseed = 1\n\n[factor]\nepochs = [1]\n");
+    unknown_key_in_the_schedule: extending("[schedule]\ndevice = \"cpu\"\n");
+    key_in_augment: extending("[augment]\nflip = true\n");
+    unknown_factor: extending("[factors]\nbatchsize = [16, 32]\n");
+    unknown_key_in_a_level: extending("[factors]\nmodel = [{ label = \"A\", backbon = \"resnet50\" }]\n");
+    section_taken_for_a_key: extending("[baseline]\ntrain = \"../train\"\n");
+    // Values.
+    wrong_types: extending(
+        "[train]\nbatch_size = \"16\"\nlearning_rate = \"fast\"\nepochs = 10.0\nsteps_per_epoch = \"auto\"\n\
+         \n[early_stopping]\nrestore_best_weights = \"yes\"\npatience = [5]\n"
+    );
+    out_of_range: extending(
+        "[data]\nvalidation = 1.5\nimage_size = 16\n\n[model]\nfreeze = { unfreeze_last = 0 }\n\n\
+         [train]\nbatch_size = 0\nlearning_rate = 0.0\nepochs = 5_000_000_000\nsteps_per_epoch = 0\n\n\
+         [early_stopping]\npatience = -1\nmin_delta = -0.1\n\n\
+         [reduce_lr_on_plateau]\nfactor = 1\nmin_lr = nan\n"
+    );
+    wrong_words: extending(
+        "[model]\nbackbone = \"resnet5\"\npooling = \"avg\"\nfreeze = \"al\"\nweights = \"imagnet\"\n\n\
+         [early_stopping]\nmonitor = \"val_los\"\n"
+    );
+    misspelt_weights: extending("[model]\nweights = \"imagnet\"\n");
+    wrong_table_value: extending("[baseline]\nfreeze = { unfreeze = 10 }\n");
+    number_beyond_64_bits: extending("[train]\nbatch_size = 99999999999999999999\n");
+    wrong_head: extending("replicates = 0\nstrategy = \"grid\"\ntitle = 5\nschedule = \"cpu\"\nfactors = []\n");
+    wrong_devices: extending("[schedule]\ndevices = \"gpu:0\"\n");
+    section_that_is_no_table: extending("train = 5\nearly_stopping = \"off\"\n");
+    list_outside_factors: extending("[train]\nbatch_size = [16, 32]\n");
+    // Settings against each other.
+    key_set_twice: extending("[train]\nbatch_size = 16\n\n[baseline]\nbatch_size = 32\n");
+    section_set_and_off: extending("[early_stopping]\npatience = 5\n\n[baseline]\nearly_stopping = false\n");
+    section_off_and_set: extending("early_stopping = false\n\n[baseline]\npatience = 5\n");
+    monitor_without_validation_in_one_file: extending("[data]\nvalidation = \"none\"\n\n[early_stopping]\npatience = 3\n");
+    monitor_without_validation_across_files: said(&[
+        ("base.toml", "[data]\ntrain = \"train\"\n\n[reduce_lr_on_plateau]\nmonitor = \"val_accuracy\"\n"),
+        ("sweep.toml", "extends = \"base.toml\"\n\n[baseline]\nvalidation = \"none\"\n"),
+    ], &[]);
+    monitor_without_validation_in_a_level: extending(
+        "[early_stopping]\n\n[factors]\nvalidation = [0.2, \"none\"]\n"
+    );
+    // Factors and levels.
+    bad_levels: extending(
+        "[factors]\nbatch_size = [16, 0, \"32\"]\nepochs = []\nlearning_rate = 1e-3\nsteps_per_epoch = [10, 10]\n"
+    );
+    equal_levels: extending(
+        "[factors]\nlearning_rate = [1, 1.0]\nsteps_per_epoch = [false, 5, { label = \"images\", steps_per_epoch = 5 }]\n\
+         early_stopping = [\n    false,\n    { patience = 10 },\n    true,\n]\n"
+    );
+    equal_labels: extending(
+        "[factors]\nmodel = [\n    { label = \"big\", backbone = \"resnet50\" },\n    { label = \"big\", pooling = \"flatten\" },\n]\n"
+    );
+    level_that_changes_nothing: extending("[factors]\nmodel = [{}, { pooling = \"flatten\" }]\n");
+    label_over_two_lines: extending("[factors]\nmodel = [{ label = \"a\\nb\", pooling = \"gmp\" }]\n");
+    one_key_in_two_factors: extending(
+        "[factors]\nbatch_size = [16, 32]\nheavy = [{ batch_size = 64, epochs = 5 }]\n"
+    );
+    one_factor_twice: extending("[factors]\nbatch_size = [16]\ntrain.batch_size = [32]\n");
+    no_factors: extending("[factors]\n");
+    // Files.
+    no_training_data: said(&[("sweep.toml", "[data]\ntest = \"test\"\n")], &[]);
+    empty_file: said(&[("sweep.toml", "")], &[]);
+    missing_file: said(&[("sweeps.toml", "")], &[]);
+    missing_base: said(&[("base.toml", BASE), ("sweep.toml", "title = \"A\"\nextends = \"bas.toml\"\n")], &[]);
+    cycle: said(&[
+        ("sweep.toml", "extends = \"a.toml\"\n"),
+        ("a.toml", "title = \"A\"\nextends = \"./b.toml\"\n"),
+        ("b.toml", "extends = \"sweep.toml\"\n"),
+    ], &[]);
+    problem_in_the_base: said(&[
+        ("base.toml", "[data]\ntrain = 5\n"),
+        ("sweep.toml", "extends = \"base.toml\"\nreplicates = \"5\"\n"),
+    ], &[]);
+    // TOML itself.
+    unquoted_text: extending("[model]\nbackbone = resnet50\n");
+    missing_value: extending("[train]\nbatch_size =\nepochs = 5\n");
+    missing_bracket: extending("[factors]\nbatch_size = [16, 32, 64\nepochs = [50]\n");
+    missing_brackets: extending("[factors]\nbatch_size = 16, 32\n");
+    unclosed_text: extending("[data]\ntest = \"../test\n");
+    same_key_twice: extending("[train]\nepochs = 5\nepochs = 6\n");
+    // The command line.
+    overrides: said(&[("sweep.toml", BASE)], &["batch_sze=16", "epochs=0", "freeze=some", "data.train=5"]);
+    override_against_a_level: said(
+        &[("sweep.toml", &format!("{BASE}\n[early_stopping]\n"))], &["validation=none"]
+    );
+}
+
+#[test]
+fn not_utf_8() {
+    let folder = folder(&[]);
+    let file = folder.join("sweep.toml");
+    fs_err::write(&file, b"title = \"B\xe4ckbone\"\n").unwrap();
+    insta::assert_snapshot!(rendered(&load(&file, &[]).unwrap_err(), &folder));
+}
+
+#[test]
+fn too_large() {
+    let text = "#".repeat((1 << 20) + 1);
+    insta::assert_snapshot!(said(&[("sweep.toml", &text)], &[]));
+}
+
+#[test]
+fn a_folder() {
+    let folder = folder(&[]).join("sweeps");
+    fs_err::create_dir(&folder).unwrap();
+    let parent = folder.parent().unwrap();
+    insta::assert_snapshot!(rendered(&load(&folder, &[]).unwrap_err(), parent));
+}
+
+#[test]
+fn a_name_with_another_meaning() {
+    let folder = folder(&[("runs.toml", BASE)]);
+    let error = load(&folder.join("runs.toml"), &[]).unwrap_err();
+    insta::assert_snapshot!(rendered(&error, &folder));
+}
+
+#[test]
+fn every_problem_has_its_line_and_column() {
+    let text = "title = \"ü\"\n[train]\nbatch_size = 0\n[data]\n  train = 1\n";
+    let folder = folder(&[("sweep.toml", text)]);
+    let error = load(&folder.join("sweep.toml"), &[]).unwrap_err();
+    let places: Vec<_> = error.problems().iter().map(|problem| problem.line_column()).collect();
+    assert_eq!(places, [Some((3, 14)), Some((5, 11))]);
+    assert!(error.problems().iter().all(|problem| problem.file().unwrap().ends_with("sweep.toml")));
+}

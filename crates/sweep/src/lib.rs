@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The orchestrator: plans sweeps, runs what has no result yet on workers, and tells what came out.
+//!
+//! It knows no libtorch: training is done by worker processes that speak [`spec::protocol`]. Decisions
+//! are pure functions and a state machine ([`schedule`]); processes, files and terminals are at the
+//! edge ([`execute`], [`worker`], [`store`], [`progress`]).
+
+pub mod cli;
+pub mod command;
+pub mod devices;
+pub mod execute;
+pub mod exit;
+pub mod fingerprint;
+pub mod output;
+pub mod planning;
+pub mod progress;
+pub mod report;
+pub mod schedule;
+pub mod store;
+pub mod weights;
+pub mod worker;

@@ -1,0 +1,180 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use spec::devices::Devices;
+use spec::sweep_file::Override;
+
+use crate::report::ScoreFormat;
+
+/// Runs hyperparameter sweeps: one command instead of changing a setting by hand and training again.
+#[derive(Debug, Parser)]
+#[command(name = "sweep", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Folder of the results
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SWEEP_RESULTS",
+        default_value = "results"
+    )]
+    pub results: PathBuf,
+    /// No progress and no remarks on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// When to use colours; NO_COLOR in the environment means never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say more on stderr; twice for still more
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// In a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run what has no result yet, then print each sweep's table
+    Run(Run),
+    /// Show what a sweep would run; starts and writes nothing
+    Plan(Plan),
+    /// Show how far sweeps are
+    Status(Status),
+    /// Print the tables of sweeps
+    Report(Report),
+    /// Make data
+    #[command(subcommand)]
+    Data(Data),
+    /// Look for everything that is needed here
+    Doctor(Doctor),
+}
+
+/// The sweep files of a command.
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Sweep files
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Change a setting of the baseline; the value is TOML or a bare word
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<Override>,
+}
+
+/// `sweep run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub files: Files,
+    /// Where to run: auto, cpu, cpu:4 (slots), cuda, cuda:0,1 (GPUs)
+    #[arg(long)]
+    pub devices: Option<Devices>,
+    /// Run those again that failed before
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// How scores are written
+    #[arg(long, value_name = "FORMAT", default_value = "document")]
+    pub score_format: ScoreFormat,
+}
+
+/// `sweep plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// What to plan.
+    #[command(flatten)]
+    pub files: Files,
+    /// Print JSON, with run ids
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Names of sweeps; without one, all
+    #[arg(value_name = "SWEEP")]
+    pub sweeps: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Names of sweeps; without one, all
+    #[arg(value_name = "SWEEP")]
+    pub sweeps: Vec<String>,
+    /// How scores are written
+    #[arg(long, value_name = "FORMAT", default_value = "document")]
+    pub score_format: ScoreFormat,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep data`
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Draw pictures of clean and dirty plates, to try things with
+    Synth(Synth),
+}
+
+/// `sweep data synth`
+#[derive(Debug, Args)]
+pub struct Synth {
+    /// Folder to make
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// What every picture hangs on
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Training pictures
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub train: u32,
+    /// Test pictures
+    #[arg(long, value_name = "N", default_value_t = 744)]
+    pub test: u32,
+}
+
+/// `sweep doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

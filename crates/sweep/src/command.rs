@@ -1,0 +1,65 @@
+//! What each command does.
+
+mod data;
+mod doctor;
+mod plan;
+mod report;
+mod run;
+mod status;
+
+use std::io;
+
+use miette::Diagnostic;
+use spec::paths::ResultsDir;
+use spec::sweep::Sweep;
+use spec::sweep_file;
+use thiserror::Error;
+
+use crate::cli::{Cli, Command, Data, Files};
+use crate::exit::{self, Ends, Failure};
+use crate::output::Console;
+
+/// Stdout cannot be written.
+#[derive(Debug, Error, Diagnostic)]
+#[error("cannot write to stdout: {0}")]
+pub struct StdoutError(#[from] io::Error);
+
+impl Ends for StdoutError {
+    fn exit_code(&self) -> u8 {
+        exit::ENVIRONMENT
+    }
+}
+
+/// Does what the command line says; the exit code is one of [`crate::exit`].
+///
+/// # Errors
+/// Whatever the command cannot handle itself.
+pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
+    let results = ResultsDir::new(&cli.global.results);
+    match &cli.command {
+        Command::Run(args) => run::run(args, results, console),
+        Command::Plan(args) => plan::plan(args, &results, console),
+        Command::Status(args) => status::status(args, &results, console),
+        Command::Report(args) => report::report(args, results, console),
+        Command::Data(Data::Synth(args)) => data::synth(args, console),
+        Command::Doctor(args) => doctor::doctor(args, &results, console),
+    }
+}
+
+fn load(files: &Files) -> Result<Vec<Sweep>, sweep_file::LoadError> {
+    files.files.iter().map(|file| sweep_file::load(file, &files.overrides)).collect()
+}
+
+fn print(console: &Console, text: &str) -> Result<(), Failure> {
+    Ok(console.print(text).map_err(StdoutError)?)
+}
+
+fn print_json(console: &Console, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| StdoutError(error.into()))?;
+    print(console, &format!("{json}\n"))
+}
+
+/// `1 run`, `2 runs`
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,122 @@
+//! `sweep plan`
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use spec::paths::ResultsDir;
+use spec::record::{Plan, PlanRun};
+use spec::run_id::RunId;
+
+use super::{count, load, print, print_json};
+use crate::cli;
+use crate::exit::{self, Failure};
+use crate::output::Console;
+use crate::planning;
+use crate::report::grid;
+use crate::store;
+use crate::weights::WeightsFolder;
+
+/// `--json`: what a sweep would run.
+#[derive(Serialize)]
+struct Planned<'a> {
+    sweep: &'a str,
+    runs: usize,
+    to_do: usize,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    factor: &'a str,
+    level: &'a str,
+    baseline: bool,
+    runs: Vec<Run<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    run: RunId,
+    seed: u64,
+    slug: &'a str,
+    done: bool,
+}
+
+pub(super) fn plan(
+    args: &cli::Plan,
+    results: &ResultsDir,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let sweeps = load(&args.files)?;
+    let planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    let mut done = HashMap::new();
+    for work in &planned.work {
+        let result = store::read_result(&results.run(&work.planned), work.run())?;
+        done.insert(work.run(), result.is_some_and(|result| result.outcome.is_settled()));
+    }
+    let plans: Vec<Planned<'_>> = planned.plans.iter().map(|plan| of_plan(plan, &done)).collect();
+    if args.json {
+        print_json(console, &plans)?;
+        return Ok(exit::DONE);
+    }
+    let tables: Vec<String> = plans.iter().map(table).collect();
+    let all = planned.work.len();
+    let to_do = done.values().filter(|&&done| !done).count();
+    let total = match plans.len() {
+        1 => String::new(),
+        _ => format!("\nall together: {}, {to_do} to do\n", count(all, "run")),
+    };
+    print(console, &format!("{}{total}", tables.join("\n")))?;
+    Ok(exit::DONE)
+}
+
+fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
+    let is_done = |run: &PlanRun| done.get(&run.run).copied().unwrap_or(false);
+    let runs = |runs: &'a [PlanRun]| {
+        let run = |run: &'a PlanRun| Run {
+            run: run.run,
+            seed: run.seed,
+            slug: &run.slug,
+            done: is_done(run),
+        };
+        runs.iter().map(run).collect()
+    };
+    let baseline =
+        Row { factor: "baseline", level: "", baseline: true, runs: runs(&plan.baseline) };
+    let levels = plan.factors.iter().flat_map(|factor| {
+        factor.levels.iter().map(|level| Row {
+            factor: &factor.name,
+            level: &level.label,
+            baseline: level.baseline,
+            runs: runs(&level.runs),
+        })
+    });
+    Planned {
+        sweep: &plan.sweep,
+        runs: plan.runs().len(),
+        to_do: plan.runs().into_iter().filter(|run| !is_done(run)).count(),
+        rows: std::iter::once(baseline).chain(levels).collect(),
+    }
+}
+
+fn table(plan: &Planned<'_>) -> String {
+    let rows: Vec<[String; 4]> = plan
+        .rows
+        .iter()
+        .map(|row| {
+            let done = row.runs.iter().filter(|run| run.done).count();
+            let state = match row.runs.len() - done {
+                0 => "done".to_owned(),
+                to_do if row.baseline && row.factor != "baseline" => {
+                    format!("{to_do} to do (baseline)")
+                }
+                to_do => format!("{to_do} to do"),
+            };
+            [row.factor.to_owned(), row.level.to_owned(), row.runs.len().to_string(), state]
+        })
+        .collect();
+    let grid = grid::from_rows(
+        [("factor", false), ("level", false), ("runs", true), ("state", false)],
+        &rows,
+    );
+    format!("# {}\n\n{grid}\n{}, {} to do\n", plan.sweep, count(plan.runs, "run"), plan.to_do)
+}

@@ -1,0 +1,145 @@
+//! `sweep run`
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::thread;
+
+use spec::devices::Devices;
+use spec::paths::ResultsDir;
+use spec::record::{Outcome, Plan};
+
+use super::report::{Written, write_report};
+use super::{count, load, print};
+use crate::cli;
+use crate::devices::{self, Machine, SlotSpec};
+use crate::execute::{End, execute};
+use crate::exit::{self, Failure};
+use crate::output::Console;
+use crate::planning::{self, Planned, Work};
+use crate::progress::Progress;
+use crate::store::{Holder, Store};
+use crate::weights::WeightsFolder;
+use crate::worker::Program;
+
+pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
+    let sweeps = load(&args.files)?;
+    let devices =
+        devices::agree(args.devices.as_ref(), sweeps.iter().map(|sweep| &sweep.schedule.devices))?;
+    let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    let place = results.root().display().to_string();
+    let store = Store::open(results, |holder| {
+        let Holder { pid, started } = holder;
+        console.say(&format!("waiting: process {pid} works in {place} since {started}"));
+    })?;
+    for plan in &plans {
+        store.write_plan(plan)?;
+    }
+    let mut open = Vec::new();
+    for work in &work {
+        if is_open(&store, work, args.retry_failed)? {
+            open.push(work.clone());
+        }
+    }
+    let end = match open.len() {
+        0 => {
+            console.say(&format!("{}: all done before", count(work.len(), "run")));
+            End::Done
+        }
+        _ => start(open, work.len(), &devices, &store, console)?,
+    };
+    if end == End::Interrupted {
+        console.say("interrupted: give the same command to go on");
+        return Ok(exit::INTERRUPTED);
+    }
+    print_reports(&store, &plans, args, console)?;
+    conclude(&store, &work, console)
+}
+
+fn is_open(store: &Store, work: &Work, retry_failed: bool) -> Result<bool, Failure> {
+    Ok(match store.result(work)?.map(|result| result.outcome) {
+        None => true,
+        Some(Outcome::Finished(_)) => false,
+        Some(outcome) => retry_failed || !outcome.is_settled(),
+    })
+}
+
+fn start(
+    open: Vec<Work>,
+    total: usize,
+    devices: &Devices,
+    store: &Store,
+    console: &Console,
+) -> Result<End, Failure> {
+    let program = Program::find()?;
+    let mut slots = devices::share_out(devices, &machine(&program, devices)?)?;
+    slots.truncate(open.len());
+    let before = total - open.len();
+    console.say(&format!(
+        "{}: {before} done before, {} to do on {}",
+        count(total, "run"),
+        open.len(),
+        names(&slots)
+    ));
+    let mut progress = Progress::new(console, &slots, total, before);
+    Ok(execute(open, &program, &slots, store, &mut progress)?)
+}
+
+fn names(slots: &[SlotSpec]) -> String {
+    let names: Vec<String> = slots
+        .iter()
+        .map(|slot| format!("{} ({})", slot.name, count(slot.threads, "thread")))
+        .collect();
+    names.join(", ")
+}
+
+/// What there is to share out. A worker is asked for GPUs only where they matter and where there is
+/// a driver: it takes a second to answer.
+fn machine(program: &Program, devices: &Devices) -> Result<Machine, Failure> {
+    let driver =
+        || ["/dev/nvidiactl", "/proc/driver/nvidia"].iter().any(|path| Path::new(path).exists());
+    let ask = match devices {
+        Devices::Auto => driver(),
+        Devices::Cpu { .. } => false,
+        Devices::Cuda { .. } => true,
+    };
+    let gpus = if ask { program.probe()?.gpus.len() } else { 0 };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Ok(Machine { cores, gpus })
+}
+
+fn print_reports(
+    store: &Store,
+    plans: &[Plan],
+    args: &cli::Run,
+    console: &Console,
+) -> Result<(), Failure> {
+    for (place, plan) in plans.iter().enumerate() {
+        let Written { report, runs, .. } = write_report(store.dir(), plan, args.score_format)?;
+        store.write_report(&plan.sweep, &report, &runs)?;
+        print(console, &format!("{}{report}", if place > 0 { "\n" } else { "" }))?;
+    }
+    Ok(())
+}
+
+/// What failed, whenever that was: asking again does not mend it.
+fn conclude(store: &Store, work: &[Work], console: &Console) -> Result<u8, Failure> {
+    let mut failed = HashSet::new();
+    for work in work {
+        match store.result(work)?.map(|result| result.outcome) {
+            Some(Outcome::Finished(_)) => {}
+            _ => {
+                failed.insert(work.run());
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(exit::DONE);
+    }
+    console.say(&format!(
+        "{} of {} did not finish; --retry-failed runs them again, and what they said is in {}",
+        failed.len(),
+        count(work.len(), "run"),
+        store.dir().runs().join("*/attempts").display(),
+    ));
+    Ok(exit::RUNS_FAILED)
+}

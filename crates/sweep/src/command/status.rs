@@ -1,0 +1,88 @@
+//! `sweep status`
+
+use serde::Serialize;
+use spec::paths::ResultsDir;
+use spec::record::{Outcome, Plan};
+
+use super::{print, print_json};
+use crate::cli;
+use crate::exit::{self, Failure};
+use crate::output::Console;
+use crate::report::grid;
+use crate::store::{self, Holder, ReadError};
+
+#[derive(Serialize)]
+struct Status {
+    at_work: Option<Holder>,
+    sweeps: Vec<SweepStatus>,
+}
+
+/// How many runs are where.
+#[derive(Debug, Default, Serialize)]
+struct SweepStatus {
+    sweep: String,
+    runs: usize,
+    finished: usize,
+    failed: usize,
+    interrupted: usize,
+    waiting: usize,
+}
+
+pub(super) fn status(
+    args: &cli::Status,
+    results: &ResultsDir,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let plans = store::plans(results, &args.sweeps)?;
+    let sweeps = plans.iter().map(|plan| of(plan, results)).collect::<Result<Vec<_>, _>>()?;
+    let status = Status { at_work: store::holder(results), sweeps };
+    match args.json {
+        true => print_json(console, &status)?,
+        false => print(console, &text(&status, results))?,
+    }
+    Ok(exit::DONE)
+}
+
+fn of(plan: &Plan, results: &ResultsDir) -> Result<SweepStatus, ReadError> {
+    let mut status = SweepStatus { sweep: plan.sweep.clone(), ..SweepStatus::default() };
+    for run in plan.runs() {
+        status.runs += 1;
+        let result = store::read_result(&results.run(run), run.run)?;
+        match result.map(|result| result.outcome) {
+            None => status.waiting += 1,
+            Some(Outcome::Finished(_)) => status.finished += 1,
+            Some(Outcome::Interrupted { .. }) => status.interrupted += 1,
+            Some(_) => status.failed += 1,
+        }
+    }
+    Ok(status)
+}
+
+fn text(status: &Status, results: &ResultsDir) -> String {
+    let rows: Vec<[String; 6]> = status
+        .sweeps
+        .iter()
+        .map(|sweep| {
+            let numbers =
+                [sweep.runs, sweep.finished, sweep.failed, sweep.interrupted, sweep.waiting];
+            let [runs, finished, failed, interrupted, waiting] = numbers.map(|n| n.to_string());
+            [sweep.sweep.clone(), runs, finished, failed, interrupted, waiting]
+        })
+        .collect();
+    let headings = [
+        ("sweep", false),
+        ("runs", true),
+        ("finished", true),
+        ("failed", true),
+        ("interrupted", true),
+        ("waiting", true),
+    ];
+    let at_work = match &status.at_work {
+        Some(holder) => format!("process {} is at work since {}", holder.pid, holder.started),
+        None => "nothing is at work".to_owned(),
+    };
+    match rows.as_slice() {
+        [] => format!("no sweep has run in {}; {at_work} there\n", results.root().display()),
+        rows => format!("{}\n{at_work}\n", grid::from_rows(headings, rows)),
+    }
+}

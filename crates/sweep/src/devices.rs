@@ -1,0 +1,188 @@
+//! Slots: how devices are shared out.
+
+use std::num::NonZeroU32;
+
+use miette::Diagnostic;
+use spec::devices::Devices;
+use thiserror::Error;
+
+use crate::exit::{self, Ends};
+
+/// A share of a device that holds one worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotSpec {
+    /// For people: `cpu 1`, `cuda 0`.
+    pub name: String,
+    /// What the worker is told with `--device`.
+    pub device: &'static str,
+    /// CPU threads that the worker may use; at least 1.
+    pub threads: usize,
+    /// What its environment has besides ours.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// CPU cores that we may use; at least 1.
+    pub cores: usize,
+    /// GPUs that a worker can use, by PCI bus order.
+    pub gpus: usize,
+}
+
+/// Devices that are not there.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+pub enum DevicesError {
+    /// GPUs were asked for.
+    #[error("{asked} was asked for, and there {}", if *.gpus == 1 { "is 1 GPU".to_owned() } else { format!("are {gpus} GPUs") })]
+    #[diagnostic(help(
+        "`sweep doctor` says what a worker finds; `--devices cpu` does without GPUs"
+    ))]
+    NoSuchGpu {
+        /// As it was written.
+        asked: String,
+        /// How many there are.
+        gpus: usize,
+    },
+    /// Sweeps that are run together want different devices.
+    #[error("the sweeps name different devices: {first} and {second}")]
+    #[diagnostic(help("say with --devices where they run, or run them one by one"))]
+    Different {
+        /// Those of one.
+        first: Devices,
+        /// Those of another.
+        second: Devices,
+    },
+}
+
+impl Ends for DevicesError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoSuchGpu { .. } => exit::ENVIRONMENT,
+            Self::Different { .. } => exit::USAGE,
+        }
+    }
+}
+
+/// The devices of sweeps that run together: what the command line says, else what all of them say.
+///
+/// # Errors
+/// When they disagree.
+pub fn agree<'a>(
+    command_line: Option<&Devices>,
+    sweeps: impl IntoIterator<Item = &'a Devices>,
+) -> Result<Devices, DevicesError> {
+    if let Some(devices) = command_line {
+        return Ok(devices.clone());
+    }
+    let mut agreed: Option<&Devices> = None;
+    for devices in sweeps {
+        match agreed {
+            Some(first) if first != devices => {
+                let (first, second) = (first.clone(), devices.clone());
+                return Err(DevicesError::Different { first, second });
+            }
+            _ => agreed = Some(devices),
+        }
+    }
+    Ok(agreed.cloned().unwrap_or_default())
+}
+
+/// Shares `devices` of `machine` out.
+///
+/// # Errors
+/// When a GPU is asked for that is not there.
+pub fn share_out(devices: &Devices, machine: &Machine) -> Result<Vec<SlotSpec>, DevicesError> {
+    match devices {
+        Devices::Auto if machine.gpus > 0 => Ok(gpu_slots(0..machine.gpus as u32, machine)),
+        // Two cores to a slot: a worker decodes and trains at once.
+        Devices::Auto | Devices::Cpu { slots: None } => {
+            Ok(cpu_slots((machine.cores / 2).max(1), machine.cores))
+        }
+        Devices::Cpu { slots: Some(slots) } => Ok(cpu_slots(to_usize(*slots), machine.cores)),
+        Devices::Cuda { devices: named } => {
+            let missing = named.iter().any(|&gpu| gpu as usize >= machine.gpus);
+            if missing || machine.gpus == 0 {
+                let (asked, gpus) = (devices.to_string(), machine.gpus);
+                return Err(DevicesError::NoSuchGpu { asked, gpus });
+            }
+            Ok(match named.as_slice() {
+                [] => gpu_slots(0..machine.gpus as u32, machine),
+                named => gpu_slots(named.iter().copied(), machine),
+            })
+        }
+    }
+}
+
+fn to_usize(slots: NonZeroU32) -> usize {
+    slots.get() as usize
+}
+
+fn cpu_slots(slots: usize, cores: usize) -> Vec<SlotSpec> {
+    let threads = (cores / slots).max(1);
+    let slot = |number| SlotSpec {
+        name: format!("cpu {number}"),
+        device: "cpu",
+        threads,
+        environment: threads_environment(threads),
+    };
+    (1..=slots).map(slot).collect()
+}
+
+fn gpu_slots(gpus: impl ExactSizeIterator<Item = u32>, machine: &Machine) -> Vec<SlotSpec> {
+    let threads = (machine.cores / gpus.len().max(1)).max(1);
+    let slot = |gpu: u32| {
+        let mut environment = threads_environment(threads);
+        // Without the bus order CUDA numbers the fastest GPU first, which may be another one than
+        // what nvidia-smi and the user call 0.
+        environment.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
+        environment.push(("CUDA_VISIBLE_DEVICES", gpu.to_string()));
+        SlotSpec { name: format!("cuda {gpu}"), device: "cuda", threads, environment }
+    };
+    gpus.map(slot).collect()
+}
+
+fn threads_environment(threads: usize) -> Vec<(&'static str, String)> {
+    vec![("OMP_NUM_THREADS", threads.to_string()), ("MKL_NUM_THREADS", threads.to_string())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(devices: &str, cores: usize, gpus: usize) -> Result<String, DevicesError> {
+        let slots = share_out(&devices.parse().unwrap(), &Machine { cores, gpus })?;
+        let slots: Vec<_> = slots.iter().map(|s| format!("{}x{}", s.name, s.threads)).collect();
+        Ok(slots.join(", "))
+    }
+
+    #[test]
+    fn devices_are_shared_out_evenly() {
+        let table = [
+            ("auto", 4, 0, "cpu 1x2, cpu 2x2"),
+            ("auto", 1, 0, "cpu 1x1"),
+            ("auto", 16, 2, "cuda 0x8, cuda 1x8"),
+            ("cpu", 6, 2, "cpu 1x2, cpu 2x2, cpu 3x2"),
+            ("cpu:3", 2, 0, "cpu 1x1, cpu 2x1, cpu 3x1"),
+            ("cuda", 4, 2, "cuda 0x2, cuda 1x2"),
+            ("cuda:1", 4, 2, "cuda 1x4"),
+        ];
+        for (devices, cores, gpus, expected) in table {
+            assert_eq!(shared(devices, cores, gpus).unwrap(), expected, "{devices}");
+        }
+    }
+
+    #[test]
+    fn gpus_that_are_not_there_are_refused() {
+        for (devices, gpus) in [("cuda", 0), ("cuda:0", 0), ("cuda:0,2", 2)] {
+            assert!(shared(devices, 4, gpus).is_err(), "{devices}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_is_named_by_its_bus_order() {
+        let slots = share_out(&"cuda:1".parse().unwrap(), &Machine { cores: 4, gpus: 2 }).unwrap();
+        assert!(slots[0].environment.contains(&("CUDA_VISIBLE_DEVICES", "1".to_owned())));
+        assert!(slots[0].environment.contains(&("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned())));
+    }
+}

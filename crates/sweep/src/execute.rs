@@ -1,0 +1,300 @@
+//! Doing what the scheduler decides: the one loop in which everything meets.
+//!
+//! It runs on the caller's thread, which alone starts workers and writes results; other threads only
+//! send it messages.
+
+mod signals;
+mod station;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+
+use miette::Diagnostic;
+use spec::protocol::{self, Bundle, Order};
+use spec::record::Outcome;
+use spec::run_id::RunId;
+use thiserror::Error;
+
+use crate::devices::SlotSpec;
+use crate::exit::{self, Ends};
+use crate::planning::Work;
+use crate::progress::{Activity, Progress};
+use crate::schedule::{Effect, Event, Scheduler, SlotId};
+use crate::store::{Store, WriteError};
+use crate::worker::{Heard, Line, Program, Worker};
+use signals::Signals;
+use station::Station;
+
+/// How it ended, when nothing was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every run has ended.
+    Done,
+    /// Somebody stopped it.
+    Interrupted,
+}
+
+/// The sweep cannot go on.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ExecuteError {
+    /// No worker comes up.
+    #[error("the worker {} {cause}", program.display())]
+    #[diagnostic(help(
+        "`sweep doctor` looks for what is missing, `./scripts/setup` gets it; \
+         then give the same command: finished runs are kept"
+    ))]
+    Worker {
+        /// The worker.
+        program: PathBuf,
+        /// The rest of the sentence: how it ended, and its last words.
+        cause: String,
+    },
+    /// Results cannot be stored.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] WriteError),
+    /// Signals cannot be caught.
+    #[error("cannot prepare for Ctrl-C: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+impl Ends for ExecuteError {
+    fn exit_code(&self) -> u8 {
+        exit::ENVIRONMENT
+    }
+}
+
+/// What the loop waits for.
+enum Message {
+    Worker(SlotId, Heard),
+    /// Ctrl-C or its like.
+    Signal,
+}
+
+impl From<(SlotId, Heard)> for Message {
+    fn from((slot, heard): (SlotId, Heard)) -> Self {
+        Self::Worker(slot, heard)
+    }
+}
+
+/// Runs `work` on `slots` and stores what comes out.
+///
+/// # Errors
+/// When no worker comes up, or results cannot be stored. What ended before that is stored.
+pub fn execute(
+    work: Vec<Work>,
+    program: &Program,
+    slots: &[SlotSpec],
+    store: &Store,
+    progress: &mut Progress,
+) -> Result<End, ExecuteError> {
+    // Bounded: a worker that talks faster than we listen waits.
+    let (to, inbox) = mpsc::sync_channel(1024);
+    let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
+    let runs = work.iter().map(|work| (work.run(), work.prefix()));
+    let mut execution = Execution {
+        scheduler: Scheduler::new(runs, slots.len()),
+        work: work.iter().map(|work| (work.run(), work.clone())).collect(),
+        stations: slots.iter().map(|_| Station::default()).collect(),
+        slots,
+        program,
+        store,
+        progress,
+        to,
+        signals: 0,
+        gave_up: None,
+    };
+    let end = execution.go_on(&inbox);
+    execution.stations.iter().for_each(Station::kill);
+    execution.progress.clear();
+    signals.close();
+    end
+}
+
+struct Execution<'a> {
+    scheduler: Scheduler,
+    work: HashMap<RunId, Work>,
+    stations: Vec<Station>,
+    slots: &'a [SlotSpec],
+    program: &'a Program,
+    store: &'a Store,
+    progress: &'a mut Progress,
+    to: SyncSender<Message>,
+    signals: u32,
+    gave_up: Option<String>,
+}
+
+impl Execution<'_> {
+    fn go_on(&mut self, inbox: &Receiver<Message>) -> Result<End, ExecuteError> {
+        self.tell(Event::Begin)?;
+        while !self.scheduler.is_over() {
+            // We hold a sender ourselves, so the channel cannot end.
+            let Ok(message) = inbox.recv() else { break };
+            match message {
+                Message::Worker(slot, heard) => self.hear(slot, heard)?,
+                Message::Signal => {
+                    self.signals += 1;
+                    if self.signals > 1 {
+                        self.tell(Event::Abort)?;
+                        return Ok(End::Interrupted);
+                    }
+                    self.progress.say(
+                        "stopping: runs under way end at their next batch; once more to kill them",
+                    );
+                    self.tell(Event::Stop)?;
+                }
+            }
+        }
+        match self.gave_up.take() {
+            Some(cause) => {
+                Err(ExecuteError::Worker { program: self.program.path().to_owned(), cause })
+            }
+            None if self.signals > 0 => Ok(End::Interrupted),
+            None => Ok(End::Done),
+        }
+    }
+
+    fn hear(&mut self, slot: SlotId, heard: Heard) -> Result<(), ExecuteError> {
+        match heard {
+            Heard::Chatter(said) => Ok(self.stations[slot].log(&said)?),
+            Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
+            Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
+            Heard::Ended => {
+                let how = self.stations[slot].reap();
+                self.tell(Event::Ended(slot, how))
+            }
+        }
+    }
+
+    fn hear_event(&mut self, slot: SlotId, event: protocol::Event) -> Result<(), ExecuteError> {
+        use protocol::Event as Said;
+        let station = &mut self.stations[slot];
+        match event {
+            Said::Hello { version: protocol::VERSION, device } => {
+                tracing::info!("{}: worker on {device}", self.slots[slot].name);
+                station.device = device;
+                self.tell(Event::Ready(slot))
+            }
+            Said::Hello { version, .. } => {
+                let known = protocol::VERSION;
+                let what = format!(
+                    "speaks version {version} of the protocol, and this sweep speaks {known}: \
+                     build both from the same source"
+                );
+                self.tell(Event::Breach(slot, what))
+            }
+            Said::Progress { stage, done, total } => {
+                self.progress.activity(slot, &Activity::Stage { stage, done, total });
+                Ok(())
+            }
+            Said::Started { run } => self.tell(Event::Started(slot, run)),
+            Said::Finished { run, outcome } => self.tell(Event::Finished(slot, run, outcome)),
+            Said::Idle => self.tell(Event::Idle(slot)),
+            Said::Epoch { run, metrics } => match station.attempt(run) {
+                Some(attempt) => {
+                    attempt.epoch(metrics);
+                    if let Some(work) = self.work.get(&run) {
+                        let (label, epochs) = (&work.label, work.config.train.epochs);
+                        let metrics = &metrics;
+                        self.progress.activity(slot, &Activity::Epoch { label, epochs, metrics });
+                    }
+                    Ok(())
+                }
+                None => self.not_under_way(slot, run),
+            },
+            Said::Note { run, text } => match station.attempt(run) {
+                Some(attempt) => {
+                    attempt.log(format!("{text}\n").as_bytes())?;
+                    if let Some(work) = self.work.get(&run) {
+                        tracing::info!("{}: {text}", work.label);
+                    }
+                    Ok(())
+                }
+                None => self.not_under_way(slot, run),
+            },
+            Said::Predictions { run, predictions } => match station.attempt(run) {
+                Some(attempt) => {
+                    attempt.predictions(predictions);
+                    Ok(())
+                }
+                None => self.not_under_way(slot, run),
+            },
+        }
+    }
+
+    fn not_under_way(&mut self, slot: SlotId, run: RunId) -> Result<(), ExecuteError> {
+        self.tell(Event::Breach(slot, format!("spoke of run {run}, which is not under way")))
+    }
+
+    /// Tells the scheduler, and does what it says; what comes of that is told too.
+    fn tell(&mut self, event: Event) -> Result<(), ExecuteError> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            tracing::trace!(?event);
+            for effect in self.scheduler.handle(event) {
+                tracing::trace!(?effect);
+                events.extend(self.obey(effect)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, effect: Effect) -> Result<Option<Event>, ExecuteError> {
+        match effect {
+            Effect::Start(slot) => {
+                self.progress.activity(slot, &Activity::Starting);
+                match Worker::start(self.program, slot, &self.slots[slot], &self.to) {
+                    Ok(worker) => self.stations[slot].take(worker),
+                    Err(error) => {
+                        let how = format!("does not start: {error}");
+                        return Ok(Some(Event::Ended(slot, how)));
+                    }
+                }
+            }
+            Effect::Assign(slot, runs) => {
+                let cache =
+                    std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
+                let work = runs.iter().filter_map(|run| self.work.get(run));
+                let bundle = Bundle { cache, runs: work.map(Work::order).collect() };
+                self.stations[slot].send(Order::Bundle(bundle));
+            }
+            Effect::Open(slot, run) => {
+                if let Some(work) = self.work.get(&run) {
+                    self.progress.activity(slot, &Activity::Run { label: &work.label });
+                    self.stations[slot].open(self.store.begin(work)?);
+                }
+            }
+            Effect::Store(slot, run, outcome) => self.store_outcome(slot, run, outcome)?,
+            Effect::Stop(slot) => self.stations[slot].send(Order::Stop),
+            Effect::Retire(slot) => {
+                self.progress.activity(slot, &Activity::Nothing);
+                self.stations[slot].retire();
+            }
+            Effect::Kill(slot) => {
+                self.progress.activity(slot, &Activity::Nothing);
+                self.stations[slot].kill();
+            }
+            Effect::GiveUp(why) => self.gave_up = Some(why),
+        }
+        Ok(None)
+    }
+
+    fn store_outcome(
+        &mut self,
+        slot: SlotId,
+        run: RunId,
+        outcome: Outcome,
+    ) -> Result<(), ExecuteError> {
+        let Some(work) = self.work.get(&run) else { return Ok(()) };
+        let station = &mut self.stations[slot];
+        let attempt = match station.close(run) {
+            Some(attempt) => attempt,
+            // The worker was lost before it said that it begins.
+            None => self.store.begin(work)?,
+        };
+        let result = attempt.end(&station.device, outcome)?;
+        self.progress.ended(&work.label, &result.outcome, result.seconds);
+        Ok(())
+    }
+}

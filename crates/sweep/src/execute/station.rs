@@ -1,0 +1,86 @@
+//! One slot's worker, as the loop knows it.
+
+use std::collections::VecDeque;
+
+use spec::protocol::Order;
+use spec::run_id::RunId;
+
+use crate::store::{Attempt, WriteError};
+use crate::worker::Worker;
+
+/// So much of what a worker says on stderr is kept for the day it fails.
+const LAST_WORDS: usize = 4096;
+/// So many lines of it are shown.
+const LAST_LINES: usize = 10;
+
+/// A slot's worker, the attempt under way, and the worker's last words.
+#[derive(Debug, Default)]
+pub(super) struct Station {
+    worker: Option<Worker>,
+    attempt: Option<Attempt>,
+    last_words: VecDeque<u8>,
+    /// In the worker's words.
+    pub(super) device: String,
+}
+
+impl Station {
+    pub(super) fn take(&mut self, worker: Worker) {
+        self.worker = Some(worker);
+        self.last_words.clear();
+    }
+
+    pub(super) fn send(&self, order: Order) {
+        if let Some(worker) = &self.worker {
+            worker.send(order);
+        }
+    }
+
+    pub(super) fn retire(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            worker.retire();
+        }
+    }
+
+    pub(super) fn kill(&self) {
+        if let Some(worker) = &self.worker {
+            worker.kill();
+        }
+    }
+
+    /// How the worker ended, with its last words: the rest of "the worker ...".
+    pub(super) fn reap(&mut self) -> String {
+        let how = match self.worker.take() {
+            Some(worker) => worker.reap(),
+            None => "is gone".to_owned(),
+        };
+        let said = String::from_utf8_lossy(self.last_words.make_contiguous()).into_owned();
+        let lines: Vec<&str> = said.trim_end().lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") }
+    }
+
+    /// Takes down what the worker says on stderr: in the log of the attempt under way, and in mind.
+    pub(super) fn log(&mut self, said: &[u8]) -> Result<(), WriteError> {
+        self.last_words.extend(said);
+        let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
+        self.last_words.drain(..surplus);
+        match &mut self.attempt {
+            Some(attempt) => attempt.log(said),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn open(&mut self, attempt: Attempt) {
+        self.attempt = Some(attempt);
+    }
+
+    /// The attempt under way, if it is one at `run`.
+    pub(super) fn attempt(&mut self, run: RunId) -> Option<&mut Attempt> {
+        self.attempt.as_mut().filter(|attempt| attempt.run() == run)
+    }
+
+    /// Takes the attempt at `run` out, to be ended.
+    pub(super) fn close(&mut self, run: RunId) -> Option<Attempt> {
+        self.attempt.take_if(|attempt| attempt.run() == run)
+    }
+}

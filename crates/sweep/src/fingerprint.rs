@@ -1,0 +1,234 @@
+//! Fingerprints of images and weights: their names and contents, never where they lie.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::exit::{self, Ends};
+
+/// Computes fingerprints, each folder and file once.
+#[derive(Debug, Default)]
+pub struct Fingerprinter {
+    folders: HashMap<(PathBuf, Layout), String>,
+    files: HashMap<PathBuf, String>,
+}
+
+/// Images that cannot be fingerprinted.
+#[derive(Debug, Error, Diagnostic)]
+pub enum FingerprintError {
+    /// A sweep names a folder that is not there.
+    #[error("the folder of the {what} images does not exist: {}", folder.display())]
+    #[diagnostic(help(
+        "`data.{what}` in the sweep file says where they are, relative to that file; \
+         `sweep data synth DIR` makes a set to try things with"
+    ))]
+    Missing {
+        /// The setting: train, validation or test.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder without a single file.
+    #[error("the folder of the {what} images is empty: {}", folder.display())]
+    Empty {
+        /// The setting.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Images to learn from that stand in no class folder.
+    #[error("the folder of the {what} images has no class folders: {}", folder.display())]
+    #[diagnostic(help("put the images of each class into a folder with the class's name"))]
+    NoClasses {
+        /// The setting.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A class without images.
+    #[error("the class folder is empty: {}", folder.display())]
+    #[diagnostic(help("every class needs images: add some, or remove the folder"))]
+    EmptyClass {
+        /// The class's folder.
+        folder: PathBuf,
+    },
+    /// Reading failed.
+    #[error("cannot fingerprint the data: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Ends for FingerprintError {
+    fn exit_code(&self) -> u8 {
+        exit::USAGE
+    }
+}
+
+/// What a folder of images must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// One folder for each class.
+    Classes,
+    /// Class folders, or images without labels.
+    Any,
+}
+
+impl Fingerprinter {
+    /// Of the visible files under `folder`: the setting `what` of a sweep.
+    ///
+    /// # Errors
+    /// When the folder is missing, empty, not laid out as `layout` says, or unreadable.
+    pub fn folder(
+        &mut self,
+        what: &'static str,
+        folder: &Path,
+        layout: Layout,
+    ) -> Result<String, FingerprintError> {
+        let key = (folder.to_owned(), layout);
+        if let Some(known) = self.folders.get(&key) {
+            return Ok(known.clone());
+        }
+        if !folder.is_dir() {
+            return Err(FingerprintError::Missing { what, folder: folder.to_owned() });
+        }
+        if layout == Layout::Classes {
+            check_classes(what, folder)?;
+        }
+        let files = files_under(folder)?;
+        if files.is_empty() {
+            return Err(FingerprintError::Empty { what, folder: folder.to_owned() });
+        }
+        let fingerprint = of_files(folder, &files)?;
+        self.folders.insert(key, fingerprint.clone());
+        Ok(fingerprint)
+    }
+
+    /// Of a file's content.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn file(&mut self, file: &Path) -> Result<String, FingerprintError> {
+        if let Some(known) = self.files.get(file) {
+            return Ok(known.clone());
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_rayon(&fs_err::read(file)?);
+        let fingerprint = hasher.finalize().to_hex().to_string();
+        self.files.insert(file.to_owned(), fingerprint.clone());
+        Ok(fingerprint)
+    }
+}
+
+fn check_classes(what: &'static str, folder: &Path) -> Result<(), FingerprintError> {
+    let classes: Vec<PathBuf> = visible(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    if classes.is_empty() {
+        return Err(FingerprintError::NoClasses { what, folder: folder.to_owned() });
+    }
+    for class in classes {
+        if files_under(&class)?.is_empty() {
+            return Err(FingerprintError::EmptyClass { folder: class });
+        }
+    }
+    Ok(())
+}
+
+/// The hash of every name (relative, in byte order, its length before it) and of every content.
+fn of_files(folder: &Path, files: &[PathBuf]) -> Result<String, FingerprintError> {
+    let mut hashed = files
+        .par_iter()
+        .map(|file| {
+            let name = file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes();
+            Ok((name, blake3::hash(&fs_err::read(file)?)))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    hashed.sort_unstable_by_key(|(name, _)| *name);
+    let mut hasher = blake3::Hasher::new();
+    for (name, content) in hashed {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name);
+        hasher.update(content.as_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn files_under(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in visible(&folder)? {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// What a folder shows: names with a leading dot are the desktop's, not the data's.
+fn visible(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        let path = folder.join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+
+    fn of(folder: &Path, layout: Layout) -> Result<String, FingerprintError> {
+        Fingerprinter::default().folder("train", folder, layout)
+    }
+
+    #[test]
+    fn names_and_contents_count_and_the_place_does_not() {
+        let made: Vec<_> = [
+            ("here", "a/1.jpg", "x"),
+            ("there", "a/1.jpg", "x"),
+            ("content", "a/1.jpg", "y"),
+            ("name", "a/2.jpg", "x"),
+            ("class", "b/1.jpg", "x"),
+        ]
+        .map(|(place, name, text)| {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join(place);
+            write(&folder, name, text);
+            write(&folder, ".hidden", place);
+            of(&folder, Layout::Classes).unwrap()
+        })
+        .into();
+        assert_eq!(made[0], made[1]);
+        for other in 2..made.len() {
+            assert!(!made[..other].contains(&made[other]), "{other}");
+        }
+    }
+
+    #[test]
+    fn folders_that_cannot_be_used_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        assert!(matches!(of(&root.join("no"), Layout::Any), Err(FingerprintError::Missing { .. })));
+        assert!(matches!(of(root, Layout::Any), Err(FingerprintError::Empty { .. })));
+        write(root, "1.jpg", "x");
+        assert!(of(root, Layout::Any).is_ok());
+        assert!(matches!(of(root, Layout::Classes), Err(FingerprintError::NoClasses { .. })));
+        fs_err::create_dir(root.join("clean")).unwrap();
+        let error = of(root, Layout::Classes).unwrap_err();
+        assert!(error.to_string().ends_with("/clean"), "{error}");
+    }
+}

@@ -1,0 +1,211 @@
+//! From sweeps to the work behind them: every run once, whichever sweeps need it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use spec::config::{Config, Validation};
+use spec::protocol::RunOrder;
+use spec::record::{Plan, PlanRun, RunConfig};
+use spec::run_id::{self, Fingerprints, RunId};
+use spec::sweep::Sweep;
+use thiserror::Error;
+
+use crate::exit::{self, Ends};
+use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
+use crate::schedule::Prefix;
+use crate::weights::{WeightsError, WeightsFolder};
+
+/// One run with everything that is needed to do and to store it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Where it is stored.
+    pub planned: PlanRun,
+    /// For people: the row where it stands first, such as `batch_size=16 seed 3`.
+    pub label: String,
+    /// What to train.
+    pub config: Config,
+    /// The contents behind the configuration's paths.
+    pub fingerprints: Fingerprints,
+    /// The file with the weights, if any.
+    pub weights: Option<PathBuf>,
+}
+
+/// Sweeps, ready to be run.
+#[derive(Debug)]
+pub struct Planned {
+    /// One for each sweep, in the order given.
+    pub plans: Vec<Plan>,
+    /// Every run once, in the order in which it is met.
+    pub work: Vec<Work>,
+}
+
+/// Sweeps that cannot be planned.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PlanningError {
+    /// Two files would share a folder of results.
+    #[error("two sweeps are called `{name}`: {} and {}", first.display(), second.display())]
+    #[diagnostic(help(
+        "a sweep is called after its file: rename one, or give each its own --results"
+    ))]
+    SameName {
+        /// The name.
+        name: String,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A name that the results folder uses itself.
+    #[error(
+        "a sweep cannot be called `{name}`: the results folder has its own folder of that name"
+    )]
+    #[diagnostic(help("rename {}", file.display()))]
+    Reserved {
+        /// The name.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Images are missing.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Data(#[from] FingerprintError),
+    /// Weights are missing.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+impl Ends for PlanningError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::SameName { .. } | Self::Reserved { .. } => exit::USAGE,
+            Self::Data(error) => error.exit_code(),
+            Self::Weights(error) => error.exit_code(),
+        }
+    }
+}
+
+impl Work {
+    /// The run.
+    pub fn run(&self) -> RunId {
+        self.planned.run
+    }
+
+    /// What it shares with other runs.
+    pub fn prefix(&self) -> Prefix {
+        Prefix::of(&self.config, &self.fingerprints)
+    }
+
+    /// As a worker is told.
+    pub fn order(&self) -> RunOrder {
+        RunOrder {
+            run: self.planned.run,
+            seed: self.planned.seed,
+            config: self.config.clone(),
+            weights: self.weights.clone(),
+            weights_fingerprint: self.fingerprints.weights.clone(),
+        }
+    }
+
+    /// As `config.json` says.
+    pub fn record(&self) -> RunConfig {
+        RunConfig {
+            version: spec::record::VERSION,
+            run: self.planned.run,
+            seed: self.planned.seed,
+            config: self.config.clone(),
+            fingerprints: self.fingerprints.clone(),
+        }
+    }
+}
+
+/// Plans `sweeps`: reads the data's and the weights' contents, starts nothing, writes nothing.
+///
+/// # Errors
+/// When names clash, or data or weights are missing.
+pub fn plan(sweeps: &[Sweep], weights: &WeightsFolder) -> Result<Planned, PlanningError> {
+    check_names(sweeps)?;
+    let mut fingerprinter = Fingerprinter::default();
+    let mut met: HashMap<RunId, Work> = HashMap::new();
+    let mut plans = Vec::new();
+    for sweep in sweeps {
+        plans.push(sweep.plan(|config, seed| {
+            let file = weights.locate(&config.model)?;
+            let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
+            let run = RunId::of(config, seed, &fingerprints);
+            let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };
+            met.entry(run).or_insert_with(|| Work {
+                planned: planned.clone(),
+                label: String::new(),
+                config: config.clone(),
+                fingerprints,
+                weights: file,
+            });
+            Ok::<_, PlanningError>(planned)
+        })?);
+    }
+    let mut work = Vec::new();
+    for plan in &plans {
+        for (run, label) in labels(plan) {
+            work.extend(met.remove(&run).map(|met| Work { label, ..met }));
+        }
+    }
+    Ok(Planned { plans, work })
+}
+
+/// Every run of a plan with its label, the baseline's first; a run may come more than once.
+fn labels(plan: &Plan) -> Vec<(RunId, String)> {
+    let baseline = plan.baseline.iter().map(|run| (run.run, format!("baseline seed {}", run.seed)));
+    let levels = plan.factors.iter().flat_map(|factor| {
+        factor.levels.iter().flat_map(|level| {
+            level
+                .runs
+                .iter()
+                .map(|run| (run.run, format!("{}={} seed {}", factor.name, level.label, run.seed)))
+        })
+    });
+    baseline.chain(levels).collect()
+}
+
+fn check_names(sweeps: &[Sweep]) -> Result<(), PlanningError> {
+    for (place, sweep) in sweeps.iter().enumerate() {
+        let name = sweep.name.clone();
+        if ["runs", "cache"].contains(&name.as_str()) || name.starts_with('.') {
+            return Err(PlanningError::Reserved { name, file: sweep.file.clone() });
+        }
+        if let Some(first) = sweeps[..place].iter().find(|other| other.name == name) {
+            let (first, second) = (first.file.clone(), sweep.file.clone());
+            return Err(PlanningError::SameName { name, first, second });
+        }
+    }
+    Ok(())
+}
+
+fn fingerprints(
+    config: &Config,
+    weights: Option<&std::path::Path>,
+    fingerprinter: &mut Fingerprinter,
+) -> Result<Fingerprints, FingerprintError> {
+    let data = &config.data;
+    Ok(Fingerprints {
+        train: fingerprinter.folder("train", &data.train, Layout::Classes)?,
+        validation: match &data.validation {
+            Validation::None | Validation::Fraction(_) => None,
+            Validation::Folder(folder) => {
+                Some(fingerprinter.folder("validation", folder, Layout::Classes)?)
+            }
+        },
+        test: match &data.test {
+            None => None,
+            Some(folder) => Some(fingerprinter.folder("test", folder, Layout::Any)?),
+        },
+        weights: weights.map(|file| fingerprinter.file(file)).transpose()?,
+    })
+}
+
+/// Those of `work` whose run is not in `settled`.
+pub fn open_work(work: &[Work], settled: &HashSet<RunId>) -> Vec<Work> {
+    work.iter().filter(|work| !settled.contains(&work.run())).cloned().collect()
+}

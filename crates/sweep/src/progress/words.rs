@@ -1,0 +1,105 @@
+//! Progress in words.
+
+use std::time::Duration;
+
+use spec::protocol::Stage;
+use spec::record::{EpochMetrics, Outcome};
+
+use super::Activity;
+
+pub(super) fn activity(activity: &Activity<'_>) -> String {
+    match activity {
+        Activity::Nothing => String::new(),
+        Activity::Starting => "worker starts".to_owned(),
+        Activity::Stage { stage, done, total } => {
+            let what = match stage {
+                Stage::Decode => "decoding",
+                Stage::Features => "features",
+            };
+            format!("{what} {done}/{total}")
+        }
+        Activity::Run { label } => (*label).to_owned(),
+        Activity::Epoch { label, epochs, metrics } => {
+            format!("{label}: epoch {}/{epochs}, {}", metrics.epoch, loss(metrics))
+        }
+    }
+}
+
+fn loss(metrics: &EpochMetrics) -> String {
+    match metrics.val_loss {
+        Some(val_loss) => format!("val_loss {val_loss:.4}"),
+        None => format!("loss {:.4}", metrics.loss),
+    }
+}
+
+/// `[ 3/15] batch_size=16 seed 3: 0.7312 (12 epochs, 3.1 s)`
+pub fn ended_line(
+    done: usize,
+    total: usize,
+    label: &str,
+    outcome: &Outcome,
+    seconds: f64,
+) -> String {
+    let width = total.to_string().len();
+    let how = match outcome {
+        Outcome::Finished(finished) => {
+            let evaluation = finished.test.or(finished.validation);
+            let score = match evaluation {
+                Some(evaluation) => format!("{:.4}", evaluation.accuracy()),
+                None => "finished".to_owned(),
+            };
+            let epochs = if finished.epochs == 1 { "epoch" } else { "epochs" };
+            format!("{score} ({} {epochs}, {seconds:.1} s)", finished.epochs)
+        }
+        Outcome::Diverged { cause, .. }
+        | Outcome::OutOfMemory { cause }
+        | Outcome::TimedOut { cause }
+        | Outcome::Failed { cause }
+        | Outcome::Interrupted { cause } => {
+            format!("{}: {} ({seconds:.1} s)", outcome.name(), cause.lines().next().unwrap_or(""))
+        }
+    };
+    format!("[{done:>width$}/{total}] {label}: {how}")
+}
+
+pub(super) fn to_expect(rest: Option<Duration>) -> String {
+    match rest {
+        Some(rest) if rest.is_zero() => String::new(),
+        Some(rest) => {
+            let whole_seconds = Duration::from_secs(rest.as_secs().max(1));
+            format!("about {} to go", humantime::format_duration(whole_seconds))
+        }
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spec::record::{Evaluation, Finished};
+
+    #[test]
+    fn a_line_for_each_way_to_end() {
+        let finished = |epochs, test| {
+            Outcome::Finished(Finished {
+                epochs,
+                updates: 1,
+                images_seen: 1,
+                stopped_early: None,
+                validation: None,
+                test,
+            })
+        };
+        let test = Some(Evaluation { images: 10_000, correct: 7_312, loss: 0.5 });
+        let lines = [
+            ended_line(3, 15, "batch_size=16 seed 3", &finished(12, test), 3.12),
+            ended_line(15, 15, "baseline seed 1", &finished(1, None), 0.0),
+            ended_line(4, 5, "x=1 seed 1", &Outcome::Failed { cause: "a\nb".to_owned() }, 9.96),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @"
+        [ 3/15] batch_size=16 seed 3: 0.7312 (12 epochs, 3.1 s)
+        [15/15] baseline seed 1: finished (1 epoch, 0.0 s)
+        [4/5] x=1 seed 1: failed: a (10.0 s)
+        ");
+    }
+}

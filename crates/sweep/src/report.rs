@@ -1,0 +1,155 @@
+//! What came out: the document's table, from the results folder alone.
+
+mod collect;
+mod frame;
+pub mod grid;
+mod markdown;
+mod runs_csv;
+mod score;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use collect::{Entry, collect};
+pub use frame::FrameError;
+pub use markdown::markdown;
+pub use runs_csv::runs_csv;
+pub use score::{Basis, ScoreFormat};
+
+/// A sweep's table, ready to be written in any format. Scores are fractions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Table {
+    /// The sweep.
+    pub sweep: String,
+    /// The document's words about it.
+    pub title: Option<String>,
+    /// What the scores were measured on; absent while nothing has finished.
+    pub basis: Option<Basis>,
+    /// Images that one score was measured on; absent where rows differ in it.
+    pub images: Option<u64>,
+    /// The rows, in the sweep file's order.
+    pub rows: Vec<Row>,
+    /// What to hand in, where the leaderboard has the labels.
+    pub submissions: Vec<Submission>,
+}
+
+/// A row: one configuration, all its seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The factor; `baseline` for the baseline where no level stands for it.
+    pub factor: String,
+    /// The level.
+    pub level: String,
+    /// Whether it is the baseline.
+    pub baseline: bool,
+    /// Seeds planned.
+    pub seeds: usize,
+    /// The score over finished seeds; absent where the leaderboard has the labels.
+    pub score: Option<Summary>,
+    /// The validation accuracy over finished seeds, where there is validation data.
+    pub validation: Option<Summary>,
+    /// How many runs did not finish, by how they ended; `waiting` for those not run.
+    pub unfinished: Vec<(String, usize)>,
+}
+
+/// Some numbers in short.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Summary {
+    /// How many; at least 1.
+    pub n: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Their sample standard deviation (n - 1); absent for a single one.
+    pub std: Option<f64>,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+/// A file for the leaderboard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Submission {
+    /// Which run it is of.
+    pub label: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl Row {
+    /// How many seeds finished.
+    pub fn finished(&self) -> usize {
+        self.seeds - self.unfinished.iter().map(|(_, count)| count).sum::<usize>()
+    }
+}
+
+impl Table {
+    /// The table of what was collected of a sweep.
+    ///
+    /// # Errors
+    /// When the aggregation fails, which no input should make it do.
+    pub fn new(
+        sweep: String,
+        title: Option<String>,
+        entries: &[Entry],
+    ) -> Result<Self, FrameError> {
+        let summaries = frame::summarize(entries)?;
+        let rows = summaries.into_iter().map(|(row, score, validation)| {
+            let of_row = || entries.iter().filter(|entry| entry.row == row);
+            let first = of_row().next();
+            Row {
+                factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
+                level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
+                baseline: first.is_some_and(|entry| entry.baseline),
+                seeds: of_row().count(),
+                score,
+                validation,
+                unfinished: unfinished(of_row()),
+            }
+        });
+        let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
+        Ok(Self {
+            sweep,
+            title,
+            basis: finished.iter().find_map(|entry| entry.basis),
+            images: the_same(finished.iter().filter_map(|entry| entry.images())),
+            rows: rows.collect(),
+            submissions: submissions(&finished),
+        })
+    }
+}
+
+fn unfinished<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for entry in entries.filter(|entry| entry.finished().is_none()) {
+        let name = entry.result.as_ref().map_or("waiting", |result| result.outcome.name());
+        match counts.iter_mut().find(|(counted, _)| counted == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name.to_owned(), 1)),
+        }
+    }
+    counts
+}
+
+fn the_same(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    let first = numbers.next()?;
+    numbers.all(|number| number == first).then_some(first)
+}
+
+/// Each file once, though the baseline stands in many rows.
+fn submissions(finished: &[&Entry]) -> Vec<Submission> {
+    let mut submissions: Vec<Submission> = Vec::new();
+    for entry in finished.iter().filter(|entry| entry.basis == Some(Basis::Leaderboard)) {
+        let file = entry.dir.submission();
+        if submissions.iter().all(|known| known.file != file) {
+            let label = if entry.baseline {
+                format!("baseline seed {}", entry.seed)
+            } else {
+                format!("{}={} seed {}", entry.factor, entry.level, entry.seed)
+            };
+            submissions.push(Submission { label, file });
+        }
+    }
+    submissions
+}

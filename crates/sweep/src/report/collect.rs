@@ -1,0 +1,115 @@
+//! From the results folder to one entry for each run of each row.
+
+use spec::paths::{ResultsDir, RunDir};
+use spec::record::{Finished, Plan, PlanRun, RunResult};
+
+use super::Basis;
+use crate::store::{self, ReadError};
+
+/// A run as it stands in a row. A run that several rows share has an entry in each.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Number of its row, from 0.
+    pub row: u32,
+    /// The factor; `baseline` for the baseline where no level stands for it.
+    pub factor: String,
+    /// The level.
+    pub level: String,
+    /// Whether the row is the baseline.
+    pub baseline: bool,
+    /// The run's seed.
+    pub seed: u64,
+    /// The run.
+    pub planned: PlanRun,
+    /// Its folder.
+    pub dir: RunDir,
+    /// How it ended; absent while it has not.
+    pub result: Option<RunResult>,
+    /// What its score is measured on; absent unless it finished.
+    pub basis: Option<Basis>,
+}
+
+impl Entry {
+    /// What it has to show, if it finished.
+    pub fn finished(&self) -> Option<&Finished> {
+        match &self.result.as_ref()?.outcome {
+            spec::record::Outcome::Finished(finished) => Some(finished),
+            _ => None,
+        }
+    }
+
+    /// Its score, a fraction; absent where the leaderboard has the labels.
+    pub fn score(&self) -> Option<f64> {
+        let finished = self.finished()?;
+        match self.basis? {
+            Basis::Test => finished.test.map(|test| test.accuracy()),
+            Basis::Validation => self.validation(),
+            Basis::Leaderboard | Basis::Nothing => None,
+        }
+    }
+
+    /// Its validation accuracy, a fraction.
+    pub fn validation(&self) -> Option<f64> {
+        self.finished()?.validation.map(|validation| validation.accuracy())
+    }
+
+    /// Images that the score was measured on; where the leaderboard has the labels, those that the
+    /// validation accuracy was.
+    pub fn images(&self) -> Option<u64> {
+        let finished = self.finished()?;
+        finished.test.or(finished.validation).map(|evaluation| evaluation.images)
+    }
+}
+
+/// Everything known of a plan's rows.
+///
+/// # Errors
+/// When a newer version of this program wrote a record.
+pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
+    let mut entries = Vec::new();
+    let mut rows: Vec<(&str, &str, bool, &[PlanRun])> = Vec::new();
+    let stands_for_baseline =
+        |factor: &spec::record::PlanFactor| factor.levels.iter().any(|level| level.baseline);
+    if plan.factors.is_empty() || !plan.factors.iter().all(stands_for_baseline) {
+        rows.push(("baseline", "", true, &plan.baseline));
+    }
+    for factor in &plan.factors {
+        for level in &factor.levels {
+            rows.push((&factor.name, &level.label, level.baseline, &level.runs));
+        }
+    }
+    for (row, (factor, level, baseline, runs)) in (0..).zip(rows) {
+        for planned in runs {
+            let run_dir = dir.run(planned);
+            let result = store::read_result(&run_dir, planned.run)?;
+            let mut entry = Entry {
+                row,
+                factor: factor.to_owned(),
+                level: level.to_owned(),
+                baseline,
+                seed: planned.seed,
+                planned: planned.clone(),
+                dir: run_dir,
+                result,
+                basis: None,
+            };
+            entry.basis = basis(&entry)?;
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+fn basis(entry: &Entry) -> Result<Option<Basis>, ReadError> {
+    let Some(finished) = entry.finished() else { return Ok(None) };
+    if finished.test.is_some() {
+        return Ok(Some(Basis::Test));
+    }
+    let config = store::read_config(&entry.dir)?;
+    let has_test = config.is_some_and(|config| config.config.data.test.is_some());
+    Ok(Some(match (has_test, finished.validation) {
+        (true, _) => Basis::Leaderboard,
+        (false, Some(_)) => Basis::Validation,
+        (false, None) => Basis::Nothing,
+    }))
+}

@@ -1,0 +1,118 @@
+//! The table as Markdown: the document's columns first, then what honest reading needs.
+
+use std::fmt::Write as _;
+
+use super::grid::{Column, grid};
+use super::{Basis, Row, ScoreFormat, Summary, Table};
+
+/// A sweep's report.
+pub fn markdown(table: &Table, format: ScoreFormat) -> String {
+    let mut text = format!("# {}\n\n", table.sweep);
+    if let Some(title) = &table.title {
+        let _ = writeln!(text, "{title}\n");
+    }
+    text.push_str(&grid(&columns(table, format)));
+    let mut paragraph = |line: String| {
+        let _ = write!(text, "\n{line}\n");
+    };
+    if table.basis == Some(Basis::Leaderboard) {
+        paragraph(
+            "The test images have no labels here: a score comes from the leaderboard, and the \
+             validation accuracy stands beside it."
+                .to_owned(),
+        );
+    }
+    if let Some(line) = precision(table, format) {
+        paragraph(line);
+    }
+    if !table.submissions.is_empty() {
+        let files: Vec<String> = table
+            .submissions
+            .iter()
+            .map(|submission| format!("- {}: {}", submission.label, submission.file.display()))
+            .collect();
+        paragraph(format!("To hand in:\n{}", files.join("\n")));
+    }
+    text
+}
+
+fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
+    let column = |heading: &str, right, cell: &dyn Fn(&Row) -> String| Column {
+        heading: heading.to_owned(),
+        right,
+        cells: table.rows.iter().map(cell).collect(),
+    };
+    let scores = |heading: String, cell: &dyn Fn(&Row) -> Option<Summary>| {
+        column(&format!("{heading}{}", format.heading()), true, &|row| {
+            cell(row).map_or_else(dash, |summary| format.score(summary.mean))
+        })
+    };
+    let leaderboard = table.basis == Some(Basis::Leaderboard);
+    let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
+    let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
+    columns.push(column("level", false, &|row| match (row.baseline, row.level.as_str()) {
+        (true, "") => String::new(),
+        (true, level) => format!("{level} (baseline)"),
+        (false, level) => level.to_owned(),
+    }));
+    match table.basis {
+        Some(Basis::Leaderboard) => {
+            columns.push(column("score", true, &|row| match row.finished() {
+                0 => dash(),
+                _ => "awaits leaderboard".to_owned(),
+            }));
+            columns.push(scores("validation accuracy".to_owned(), &|row| row.validation));
+        }
+        Some(Basis::Validation) => {
+            columns.push(scores("validation accuracy".to_owned(), &|row| row.score));
+        }
+        _ => columns.push(scores("score".to_owned(), &|row| row.score)),
+    }
+    columns.push(column("seeds", true, &|row| row.finished().to_string()));
+    columns.push(column("std", true, &|row| {
+        let std = measured(row).and_then(|summary| summary.std);
+        std.map_or_else(dash, |std| format.difference(std))
+    }));
+    columns.push(column("min - max", true, &|row| match measured(row) {
+        Some(Summary { n: 2.., min, max, .. }) => {
+            format!("{} - {}", format.score(min), format.score(max))
+        }
+        _ => dash(),
+    }));
+    if table.rows.iter().any(|row| !row.unfinished.is_empty()) {
+        columns.push(column("not finished", false, &|row| {
+            let words = row.unfinished.iter().map(|(how, count)| (how, count));
+            let words: Vec<String> =
+                words.map(|(how, count)| format!("{count} of {} {how}", row.seeds)).collect();
+            words.join(", ")
+        }));
+    }
+    columns
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// What one image is worth and how far one score can be trusted, so that nobody over-reads it.
+fn precision(table: &Table, format: ScoreFormat) -> Option<String> {
+    let images = table.images? as f64;
+    let leaderboard = table.basis == Some(Basis::Leaderboard);
+    let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
+    let baseline = table.rows.iter().filter(|row| row.baseline).find_map(measured);
+    let near = baseline.or_else(|| table.rows.iter().find_map(measured))?.mean;
+    let what = match table.basis? {
+        Basis::Test => "test",
+        Basis::Leaderboard | Basis::Validation => "validation",
+        Basis::Nothing => return None,
+    };
+    let error = (near * (1.0 - near) / images).sqrt();
+    Some(format!(
+        "One {what} image of {images} is worth {}{unit}. The standard error of one score near {} is \
+         {}{unit} (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.",
+        format.difference(1.0 / images),
+        format.score(near),
+        format.difference(error),
+        unit = format.unit(),
+    ))
+}

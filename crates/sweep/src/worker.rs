@@ -1,0 +1,9 @@
+//! Worker processes: started, spoken to, listened to, ended.
+
+mod lines;
+mod process;
+mod program;
+
+pub use lines::{Line, Lines};
+pub use process::{Heard, Worker};
+pub use program::{Probe, ProbeError, ProbedGpu, Program, ProgramError};

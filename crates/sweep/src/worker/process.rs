@@ -1,0 +1,217 @@
+//! One worker process.
+//!
+//! Threads carry what it says to the one channel that the orchestrator listens to; nothing that a
+//! worker does or fails to do can block the orchestrator. The last thing heard of a worker is
+//! [`Heard::Ended`], after everything that it said.
+
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use spec::protocol::Order;
+
+use super::{Line, Lines, Program};
+use crate::devices::SlotSpec;
+use crate::schedule::SlotId;
+
+/// Something heard of a worker.
+#[derive(Debug)]
+pub enum Heard {
+    /// A line on stdout.
+    Line(Line),
+    /// Something on stderr.
+    Chatter(Vec<u8>),
+    /// The process has ended; there is nothing more to hear.
+    Ended,
+}
+
+/// How long a dead worker's orphans may keep its pipes open.
+const ORPHANS: Duration = Duration::from_secs(2);
+
+/// A worker process.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    group: Pid,
+    /// Dropped to close stdin.
+    orders: Option<Sender<Order>>,
+}
+
+impl Worker {
+    /// Starts `program` in `slot`; what is heard of it goes to `to`.
+    ///
+    /// Must be called from a thread that lives as long as the orchestrator: the kernel kills the
+    /// worker when that thread ends.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn start<M: From<(SlotId, Heard)> + Send + 'static>(
+        program: &Program,
+        slot: SlotId,
+        spec: &SlotSpec,
+        to: &SyncSender<M>,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program.path());
+        command
+            .args(["--device", spec.device, "--threads", &spec.threads.to_string()])
+            .envs(spec.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A group of its own: Ctrl-C in the terminal reaches us alone, and we can kill all of it.
+            .process_group(0);
+        die_with_us(&mut command);
+        let mut child = command.spawn()?;
+        let group = Pid::from_child(&child);
+        let (done, readers_done) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            read_lines(stdout, slot, to.clone(), done.clone());
+        }
+        if let Some(stderr) = child.stderr.take() {
+            read_chatter(stderr, slot, to.clone(), done);
+        }
+        wait_for_end(group, slot, to.clone(), readers_done);
+        let orders = child.stdin.take().map(write_orders);
+        Ok(Self { child, group, orders })
+    }
+
+    /// Sends an order. One that cannot arrive any more is lost: [`Heard::Ended`] will follow.
+    pub fn send(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
+    }
+
+    /// Closes stdin: the worker ends when it has done what it was told.
+    pub fn retire(&mut self) {
+        self.orders = None;
+    }
+
+    /// Kills the worker and what it has started.
+    pub fn kill(&self) {
+        // It is not reaped before `reap`, so the number cannot be another's yet. A group that is
+        // gone already is as good as killed.
+        let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+    }
+
+    /// How it ended; to be called after [`Heard::Ended`].
+    pub fn reap(mut self) -> String {
+        match self.child.wait() {
+            Ok(status) => describe(status),
+            Err(error) => format!("ended, and nobody knows how: {error}"),
+        }
+    }
+}
+
+/// The rest of "the worker ...".
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(signal)) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+            let hint = match signal {
+                signal_hook::consts::SIGKILL => ", as the kernel does when memory runs out",
+                _ => "",
+            };
+            format!("was killed by {name} ({signal}){hint}")
+        }
+        (None, None) => format!("ended: {status}"),
+    }
+}
+
+/// Makes the kernel kill the worker when the orchestrator dies, however it dies.
+#[expect(unsafe_code, reason = "`pre_exec` is the only way to run code between fork and exec")]
+fn die_with_us(command: &mut Command) {
+    let us = rustix::process::getpid();
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prctl` and `getppid`
+    // are plain system calls, made without allocation or locks; building an `io::Error` from a number
+    // allocates nothing either.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // Whoever died before that call sends no signal any more.
+            if rustix::process::getppid() != Some(us) {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
+            }
+            Ok(())
+        });
+    }
+}
+
+fn read_lines<M: From<(SlotId, Heard)> + Send + 'static>(
+    stdout: ChildStdout,
+    slot: SlotId,
+    to: SyncSender<M>,
+    done: Sender<()>,
+) {
+    thread::spawn(move || {
+        let mut stdout = BufReader::with_capacity(1 << 16, stdout);
+        for line in Lines::new(&mut stdout) {
+            if to.send((slot, Heard::Line(line)).into()).is_err() {
+                return;
+            }
+        }
+        // After a breach the rest is drained, so that the worker is not stuck in a write for good.
+        let _ = io::copy(&mut stdout, &mut io::sink());
+        let _ = done.send(());
+    });
+}
+
+fn read_chatter<M: From<(SlotId, Heard)> + Send + 'static>(
+    mut stderr: ChildStderr,
+    slot: SlotId,
+    to: SyncSender<M>,
+    done: Sender<()>,
+) {
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 14];
+        while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+            if to.send((slot, Heard::Chatter(buffer[..length].to_vec())).into()).is_err() {
+                return;
+            }
+        }
+        let _ = done.send(());
+    });
+}
+
+/// Says [`Heard::Ended`] once the process has ended and both readers are done. The process stays a
+/// zombie until [`Worker::reap`].
+fn wait_for_end<M: From<(SlotId, Heard)> + Send + 'static>(
+    pid: Pid,
+    slot: SlotId,
+    to: SyncSender<M>,
+    readers_done: Receiver<()>,
+) {
+    thread::spawn(move || {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options)
+        {
+        }
+        // What it started may not outlive it; that also closes the pipes.
+        let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        for _ in 0..2 {
+            if readers_done.recv_timeout(ORPHANS).is_err() {
+                break;
+            }
+        }
+        let _ = to.send((slot, Heard::Ended).into());
+    });
+}
+
+fn write_orders(mut stdin: ChildStdin) -> Sender<Order> {
+    let (orders, inbox) = mpsc::channel::<Order>();
+    thread::spawn(move || {
+        for order in inbox {
+            let Ok(mut line) = serde_json::to_vec(&order) else { continue };
+            line.push(b'\n');
+            if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+                return;
+            }
+        }
+    });
+    orders
+}

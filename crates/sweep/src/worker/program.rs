@@ -1,0 +1,132 @@
+//! The worker program: where it is, and what it says of the machine.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::exit::{self, Ends};
+
+/// The worker's executable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program(PathBuf);
+
+/// There is no worker.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ProgramError {
+    /// Not beside us, and no other is named.
+    #[error("there is no worker: {}", file.display())]
+    #[diagnostic(help(
+        "`./scripts/setup` builds sweep-train beside sweep; SWEEP_TRAIN names another worker"
+    ))]
+    Missing {
+        /// Where it was looked for.
+        file: PathBuf,
+    },
+    /// We do not know where we are ourselves.
+    #[error("cannot tell where sweep itself lies, so not where its worker is: {0}")]
+    #[diagnostic(help("SWEEP_TRAIN names a worker"))]
+    Nowhere(#[from] io::Error),
+}
+
+impl Ends for ProgramError {
+    fn exit_code(&self) -> u8 {
+        exit::ENVIRONMENT
+    }
+}
+
+/// What `sweep-train --probe` says: one line of JSON. Fields that we do not know are left alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The worker's version.
+    pub version: String,
+    /// The protocol it speaks.
+    pub protocol: u32,
+    /// The libtorch that it found.
+    pub libtorch: String,
+    /// The GPUs that it can use, in PCI bus order.
+    #[serde(default)]
+    pub gpus: Vec<ProbedGpu>,
+}
+
+/// A GPU that a worker can use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbedGpu {
+    /// Its maker's name for it.
+    pub name: String,
+    /// Its memory.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// A worker that does not answer `--probe`.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ProbeError {
+    /// It does not start.
+    #[error("the worker {} does not start: {cause}", program.display())]
+    #[diagnostic(help("`sweep doctor` looks for what is missing; `./scripts/setup` gets it"))]
+    Start {
+        /// The worker.
+        program: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// It says something else.
+    #[error("the worker {} does not answer --probe as expected: {cause}", program.display())]
+    #[diagnostic(help("build sweep and sweep-train from the same source"))]
+    Answer {
+        /// The worker.
+        program: PathBuf,
+        /// What is wrong with the answer.
+        cause: String,
+    },
+}
+
+impl Ends for ProbeError {
+    fn exit_code(&self) -> u8 {
+        exit::ENVIRONMENT
+    }
+}
+
+impl Program {
+    /// The one that `SWEEP_TRAIN` names, else `sweep-train` beside this executable.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find() -> Result<Self, ProgramError> {
+        let file = match env::var_os("SWEEP_TRAIN").filter(|named| !named.is_empty()) {
+            Some(named) => std::path::absolute(named)?,
+            None => env::current_exe()?.with_file_name("sweep-train"),
+        };
+        if file.is_file() { Ok(Self(file)) } else { Err(ProgramError::Missing { file }) }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What it finds on this machine.
+    ///
+    /// # Errors
+    /// When it does not start or does not answer.
+    pub fn probe(&self) -> Result<Probe, ProbeError> {
+        let start = |cause: String| ProbeError::Start { program: self.0.clone(), cause };
+        let output = Command::new(&self.0)
+            .arg("--probe")
+            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| start(error.to_string()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(start(format!("{}\n{}", output.status, said.trim_end())));
+        }
+        let answer = |cause: String| ProbeError::Answer { program: self.0.clone(), cause };
+        serde_json::from_slice(&output.stdout).map_err(|error| answer(error.to_string()))
+    }
+}

@@ -5,8 +5,8 @@
     convert_weights.py --list IN.pth
 
 Needs no PyTorch: it reads both formats that `torch.save` has written, the legacy one (a sequence of
-pickles, then raw storages) and the zip one (a pickle and one file per storage). A pickle can run any
-code, so this one admits tensors in dictionaries and refuses everything else by its name.
+pickles, then raw storages) and the zip one (a pickle and one file per storage). A pickle can run
+any code, so this one admits tensors in dictionaries and refuses everything else by its name.
 
 The same checkpoint always gives the same bytes. The format: https://huggingface.co/docs/safetensors
 """
@@ -23,8 +23,9 @@ import os
 import pickle
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -343,7 +344,7 @@ def write_safetensors(tensors: dict[str, Tensor], path: str) -> None:
         offsets[name] = [end, end + tensors[name].nbytes]
         end += tensors[name].nbytes
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    for name, tensor in sorted(tensors.items()):
+    for name, tensor in tensors.items():
         header[name] = {
             "dtype": tensor.dtype.name,
             "shape": tensor.shape,
@@ -352,7 +353,7 @@ def write_safetensors(tensors: dict[str, Tensor], path: str) -> None:
     encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     encoded += b" " * (-len(encoded) % 8)
     if len(encoded) > MAX_HEADER_BYTES:
-        raise ConversionError(f"needs a header of {len(encoded)} bytes, more than safetensors allows")
+        raise ConversionError(f"needs a header of {len(encoded)} bytes, too many")
 
     aside = f"{path}.part"
     try:

@@ -4,10 +4,10 @@ setup_libtorch.py download DEPS [--cuda]   makes DEPS/libtorch/{lib,include,buil
 setup_libtorch.py find-pytorch             prints the folder of python3's own PyTorch
 setup_libtorch.py link DEPS ROOT           makes DEPS/libtorch-linked out of ROOT/{lib,include}
 
-The build links against the CPU part only, so that one binary runs with and without CUDA: the worker
-opens libtorch_cuda.so itself where there is one. `libtorch-linked` therefore shows the CPU libraries
-alone, and a linker script in place of libtorch.so, which would bring CUDA in. At run time the
-libraries are found in ROOT/lib, where the links lead.
+The build links against the CPU part only, so that one binary runs with and without CUDA: the
+worker opens libtorch_cuda.so itself where there is one. `libtorch-linked` therefore shows the CPU
+libraries alone, and a linker script in place of libtorch.so, which would bring CUDA in. At run time
+the libraries are found in ROOT/lib, where the links lead.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def download(deps: Path, cuda: bool) -> None:
     if (machine := platform.machine()) != "x86_64":
         raise SetupError(
             f"the pinned libtorch is for x86_64, and this machine is {machine}."
-            f" Install PyTorch {VERSION} and set LIBTORCH to its folder (the one with lib and include)."
+            f" Install PyTorch {VERSION} and set LIBTORCH to its folder (with lib and include)."
         )
     wheels.require_space(deps, DISK_SPACE[part], f"libtorch ({part})")
     say(f"libtorch ({part}): downloading")
@@ -133,7 +133,7 @@ def check(root: Path) -> None:
             raise SetupError(f"{root / 'lib'} has no {name}. LIBTORCH names the folder above lib.")
     # Names of the new string type carry this mark.
     if b"__cxx11" not in (root / "lib" / "libc10.so").read_bytes():
-        raise SetupError(f"{root} is built with the old C++ ABI, and the build needs the C++11 one.")
+        raise SetupError(f"{root} is built with the old C++ ABI, and the C++11 one is needed.")
 
 
 def link(deps: Path, root: Path) -> None:

@@ -1,6 +1,6 @@
-"""Downloads pinned wheels through pip, for whatever machine's settings pip has, and reads them.
+"""Downloads pinned wheels through pip, with the settings that the user's pip has.
 
-A wheel that came whole is kept until `discard`, so an interrupted download goes on where it stopped.
+A wheel that came whole is kept until `discard`, so an interrupted set-up does not fetch it twice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def download(requirements: Path, deps: Path) -> list[Path]:
         _pip_download(folder, _folder(deps) / "tmp", pinned)
         found = list(folder.glob("*.whl"))
         if len(found) != 1:
-            raise SetupError(f"pip left {len(found)} wheels in {folder}. Remove it and start again.")
+            raise SetupError(
+                f"pip left {len(found)} wheels in {folder}. Remove it and start again."
+            )
         wheels.append(found[0])
     return wheels
 

@@ -141,3 +141,113 @@ impl<'de> Deserialize<'de> for RunId {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{
+        Backbone, Data, EarlyStopping, Model, Monitor, Optimizer, Pooling, ReduceLrOnPlateau, Train,
+    };
+
+    fn config() -> Config {
+        Config {
+            data: Data {
+                train: "/data/train".into(),
+                test: Some("/data/test".into()),
+                validation: Validation::Fraction(0.2),
+                image_size: 224,
+            },
+            model: Model {
+                backbone: Backbone::EfficientnetLite0,
+                weights: Weights::Imagenet,
+                freeze: Freeze::UnfreezeLast(10),
+                pooling: Pooling::Gap,
+            },
+            train: Train {
+                batch_size: 32,
+                learning_rate: 1e-4,
+                epochs: 50,
+                steps_per_epoch: Some(100),
+                optimizer: Optimizer::Adam,
+            },
+            early_stopping: Some(EarlyStopping {
+                monitor: Monitor::ValLoss,
+                patience: 10,
+                min_delta: 0.0,
+                restore_best_weights: true,
+            }),
+            reduce_lr_on_plateau: Some(ReduceLrOnPlateau {
+                monitor: Monitor::ValLoss,
+                factor: 0.5,
+                patience: 5,
+                min_delta: 1e-4,
+                min_lr: 1e-6,
+            }),
+        }
+    }
+
+    fn fingerprints() -> Fingerprints {
+        Fingerprints {
+            train: "1".repeat(64),
+            validation: None,
+            test: Some("2".repeat(64)),
+            weights: Some("3".repeat(64)),
+        }
+    }
+
+    /// Every result on every disk is found by its id: when this fails, ids have changed, and either the
+    /// change is an accident or [`TRAINING_SEMANTICS`] has to be raised with it.
+    #[test]
+    fn ids_stay_what_they_are() {
+        let id = RunId::of(&config(), 1, &fingerprints());
+        insta::assert_snapshot!(id, @r"709993629c80ecf8718fcf2c82909e4bf866661d1bc3acf3456c845997e26ea2");
+        insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
+    }
+
+    /// Also holds when a dependency switches on serde_json's `preserve_order`: then this fails.
+    #[test]
+    fn canonical_json_has_sorted_keys() {
+        #[derive(Serialize)]
+        struct Unsorted {
+            b: u32,
+            a: Inner,
+        }
+        #[derive(Serialize)]
+        struct Inner {
+            d: f64,
+            c: Option<u32>,
+        }
+        let json = canonical_json(&Unsorted { b: 1, a: Inner { d: 1e-4, c: None } });
+        assert_eq!(String::from_utf8(json).unwrap(), r#"{"a":{"c":null,"d":0.0001},"b":1}"#);
+    }
+
+    #[test]
+    fn paths_do_not_count_but_what_is_there_does() {
+        let id = |config: &Config| RunId::of(config, 1, &fingerprints());
+        let mut moved = config();
+        moved.data.train = "/elsewhere".into();
+        moved.data.test = Some("/elsewhere".into());
+        moved.model.weights = Weights::File("/elsewhere.safetensors".into());
+        assert_eq!(id(&moved), id(&config()));
+
+        let mut untested = config();
+        untested.data.test = None;
+        let mut random = config();
+        random.model.weights = Weights::None;
+        let mut folder = config();
+        folder.data.validation = Validation::Folder("/validation".into());
+        for changed in [untested, random, folder] {
+            assert_ne!(id(&changed), id(&config()), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read_back() {
+        let id = RunId::of(&config(), 1, &fingerprints());
+        assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
+        assert_eq!(serde_json::from_str::<RunId>(&format!("\"{id}\"")).unwrap(), id);
+        for text in ["", "12", &"g".repeat(64)] {
+            assert!(text.parse::<RunId>().is_err(), "{text}");
+        }
+    }
+}

@@ -100,17 +100,19 @@ impl Document {
             );
             reader.report(&entry.key_span, "no factor here", problem);
         }
+        let mut named = Vec::new();
         for entry in entries {
             match (&entry.value.value, KEYS.section(&entry.key)) {
-                // `train.batch_size = [..]` is a table in a table to TOML.
-                (Value::Table(inner), Some(section)) => {
-                    for inner in inner {
-                        let name = format!("{}.{}", section.name, inner.key);
-                        self.add_factor(name, inner, reader);
-                    }
-                }
-                _ => self.add_factor(entry.key.clone(), entry, reader),
+                // To TOML, `train.batch_size = [..]` is a table in a table, one for all of its kind.
+                (Value::Table(inner), Some(section)) => named.extend(
+                    inner.iter().map(|inner| (format!("{}.{}", section.name, inner.key), inner)),
+                ),
+                _ => named.push((entry.key.clone(), entry)),
             }
+        }
+        named.sort_by_key(|(_, entry)| entry.key_span.start);
+        for (name, entry) in named {
+            self.add_factor(name, entry, reader);
         }
     }
 

@@ -50,7 +50,7 @@ impl Camera {
     }
 
     /// Towards the camera, seen from the table.
-    pub(crate) fn from_table(&self) -> Vec3 {
+    pub(crate) fn direction(&self) -> Vec3 {
         self.eye.normalize()
     }
 
@@ -82,17 +82,17 @@ impl Film {
         let green = rng.random_range(-0.02..0.02);
         Film {
             blur: rng.random_range(0.45..0.8),
-            vignette: rng.random_range(0.02..0.14),
+            vignette: rng.random_range(0.04..0.2),
             balance: Vec3::new(1.0 + warmth, 1.0 + green, 1.0 - warmth),
-            aim: rng.random_range(0.17..0.3),
-            noise: rng.random_range(1.0..3.5),
-            contrast: rng.random_range(0.0..0.35),
+            aim: rng.random_range(0.2..0.36),
+            noise: rng.random_range(0.7..2.0),
+            contrast: rng.random_range(0.2..0.65),
             quality: rng.random_range(85..=92),
         }
     }
 
     /// Samples per pixel and direction that the scene is rendered with.
-    const OVERSAMPLING: f32 = 1.5;
+    const OVERSAMPLING: f32 = 1.2;
 
     /// Takes the photograph of `radiance`, asked for points of the picture (half height 1).
     pub(crate) fn expose(
@@ -102,7 +102,6 @@ impl Film {
         radiance: impl Fn(Vec2) -> Vec3,
     ) -> RgbImage {
         let (width, height) = (size.0 as usize, size.1 as usize);
-        let blur = Blur::new(self.blur * Self::OVERSAMPLING);
         let fine = |n: usize| (n as f32 * Self::OVERSAMPLING) as usize + 1;
         let (columns, rows) = (fine(width), fine(height));
         let unit = 2.0 / (height as f32 * Self::OVERSAMPLING);
@@ -114,14 +113,16 @@ impl Film {
             }
         }
 
+        let sigma = self.blur * Self::OVERSAMPLING;
+        let (across, down) = (Blur::new(sigma, width, columns), Blur::new(sigma, height, rows));
         let narrow: Vec<Vec3> = (0..rows * width)
-            .map(|i| blur.gather(i % width, columns, |x| light[i / width * columns + x]))
+            .map(|i| across.gather(i % width, &light, i / width * columns, 1))
             .collect();
         let pixels: Vec<Vec3> = (0..height * width)
-            .map(|i| blur.gather(i / width, rows, |y| narrow[y * width + i % width]))
+            .map(|i| down.gather(i / width, &narrow, i % width, width))
             .collect();
 
-        let mean = pixels.iter().map(|p| luminance(*p)).sum::<f32>() / pixels.len() as f32;
+        let mean = pixels.iter().map(|p| luminance(*p).min(1.2)).sum::<f32>() / pixels.len() as f32;
         // Cameras meet the aim only halfway: dark scenes stay darker than bright ones.
         let gain = (self.aim / mean.max(1e-3)).sqrt().clamp(0.4, 2.5) * 1.05;
         let mut image = RgbImage::new(size.0, size.1);
@@ -145,7 +146,7 @@ impl Film {
 
     /// Linear light to sRGB steps: a shoulder that keeps highlights, then some contrast.
     fn develop(&self, light: f32) -> f32 {
-        let shoulder = light * (1.0 + light * 0.22) / (1.0 + 0.75 * light) * 1.12;
+        let shoulder = 1.18 * light * (1.0 + 0.3 * light) / (1.0 + 0.62 * light);
         let x = encode(shoulder) / 255.0;
         let curved = x * x * (3.0 - 2.0 * x);
         255.0 * (x + self.contrast * (curved - x))
@@ -154,29 +155,35 @@ impl Film {
 
 /// Samples fine light with a Gaussian: the lens and the pixel's area in one.
 struct Blur {
-    sigma: f32,
-    reach: f32,
+    /// For each pixel the first fine sample it sees, and the weights of that and the next ones.
+    taps: Vec<(usize, Vec<f32>)>,
 }
 
 impl Blur {
-    fn new(sigma: f32) -> Blur {
-        Blur { sigma, reach: (2.4 * sigma).ceil() }
+    /// For a row of `pixels` over `fine` samples; `sigma` in fine samples.
+    fn new(sigma: f32, pixels: usize, fine: usize) -> Blur {
+        let reach = (2.4 * sigma).ceil();
+        let taps = (0..pixels).map(|pixel| {
+            let center = (pixel as f32 + 0.5) * Film::OVERSAMPLING - 0.5;
+            let first = (center - reach).max(0.0) as usize;
+            let last = ((center + reach) as usize + 1).min(fine - 1);
+            let bells = (first..=last).map(|i| {
+                let x = (i as f32 - center) / sigma;
+                // (1 - x²/8)⁴ stands for exp(-x²/2): the same bell without a library call.
+                let bell = (1.0 - x * x / 8.0).max(0.0);
+                bell * bell * bell * bell
+            });
+            let total: f32 = bells.clone().sum();
+            (first, bells.map(|bell| bell / total).collect())
+        });
+        Blur { taps: taps.collect() }
     }
 
-    fn gather(&self, pixel: usize, limit: usize, light: impl Fn(usize) -> Vec3) -> Vec3 {
-        let center = (pixel as f32 + 0.5) * Film::OVERSAMPLING - 0.5;
-        let first = (center - self.reach).max(0.0) as usize;
-        let last = ((center + self.reach) as usize + 1).min(limit - 1);
-        let (mut sum, mut total) = (Vec3::ZERO, 0.0);
-        for i in first..=last {
-            let x = (i as f32 - center) / self.sigma;
-            // (1 - x²/8)⁴ stands for exp(-x²/2): the same bell without a library call.
-            let bell = (1.0 - x * x / 8.0).max(0.0);
-            let weight = bell * bell * bell * bell;
-            sum += weight * light(i);
-            total += weight;
-        }
-        sum / total
+    /// What a pixel sees of the fine samples `light[start + i * stride]`.
+    fn gather(&self, pixel: usize, light: &[Vec3], start: usize, stride: usize) -> Vec3 {
+        let (first, weights) = &self.taps[pixel];
+        let seen = light[start + first * stride..].iter().step_by(stride);
+        weights.iter().zip(seen).map(|(weight, light)| *weight * *light).sum()
     }
 }
 

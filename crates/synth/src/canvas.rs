@@ -54,6 +54,9 @@ impl Canvas {
             .pixels()
             .iter()
             .map(|pixel| {
+                if pixel.alpha() == 0 {
+                    return Vec4::ZERO;
+                }
                 let c = pixel.demultiply();
                 let alpha = f32::from(c.alpha()) / 255.0;
                 let linear = |byte: u8| LINEAR[byte as usize];
@@ -81,7 +84,18 @@ pub(crate) struct Texture {
 }
 
 impl Texture {
+    /// The texture whose texels are `texel(column, row)`.
+    pub(crate) fn from_fn(size: usize, texel: impl Fn(usize, usize) -> Vec4) -> Texture {
+        let texels = (0..size * size).map(|i| texel(i % size, i / size)).collect();
+        Texture { size, texels }
+    }
+
     /// The texel at a column and row.
+    pub(crate) fn texel(&self, x: usize, y: usize) -> Vec4 {
+        self.texels[y * self.size + x]
+    }
+
+    /// The texel at a column and row, to change.
     pub(crate) fn texel_mut(&mut self, x: usize, y: usize) -> &mut Vec4 {
         &mut self.texels[y * self.size + x]
     }
@@ -95,7 +109,11 @@ impl Texture {
     pub(crate) fn sample(&self, p: Vec2) -> Vec4 {
         let at = (p * 0.5 + 0.5) * self.size as f32 - 0.5;
         let (cell, f) = crate::noise::lattice(at);
-        let wrap = |i: i32| i.rem_euclid(self.size as i32) as usize;
+        // Divisions only where the sheet repeats: this runs several times per sample.
+        let wrap = |i: i32| {
+            let index = i as usize;
+            if index < self.size { index } else { i.rem_euclid(self.size as i32) as usize }
+        };
         let (x0, x1, y0, y1) = (wrap(cell.x), wrap(cell.x + 1), wrap(cell.y), wrap(cell.y + 1));
         let row =
             |y: usize| self.texels[y * self.size + x0].lerp(self.texels[y * self.size + x1], f.x);

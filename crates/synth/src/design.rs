@@ -155,10 +155,10 @@ fn hollow(family: Family, rng: &mut ChaCha8Rng) -> Hollow {
     let flat = |rng: &mut ChaCha8Rng| {
         let (well, rim) = (rng.random_range(0.5..0.68), rng.random_range(0.12..0.2));
         Profile::through(&[
-            (0.0, 0.022),
-            (well - 0.06, 0.02),
-            (well, 0.028),
-            (well + 0.1, 0.6 * rim),
+            (0.0, 0.02),
+            (well - 0.04, 0.022),
+            (well, 0.035),
+            (well + 0.09, 0.55 * rim),
             (0.95, rim - 0.012),
             (0.985, rim),
             (1.0, rim - 0.02),
@@ -177,17 +177,15 @@ fn hollow(family: Family, rng: &mut ChaCha8Rng) -> Hollow {
         ])
     };
     let bowl = |low: f32, high: f32, rng: &mut ChaCha8Rng| {
-        let (foot, deep) = (rng.random_range(0.3..0.48), rng.random_range(low..high));
-        Profile::through(&[
-            (0.0, 0.02),
-            (foot - 0.07, 0.022),
-            (foot - 0.02, 0.045),
-            (foot + 0.06, 0.075 + 0.1 * deep),
-            (0.75, 0.6 * deep),
-            (0.94, 0.95 * deep),
-            (0.975, deep),
-            (1.0, deep - 0.02),
-        ])
+        let (foot, deep) = (rng.random_range(0.32..0.58), rng.random_range(low..high));
+        // The wall is an arc that steepens towards the rim; a small ring marks the foot.
+        let mut knots = vec![(0.0, 0.021), (foot - 0.05, 0.02), (foot - 0.015, 0.028)];
+        for step in [0.15, 0.35, 0.55, 0.75, 0.9] {
+            let t: f32 = step;
+            knots.push((foot + t * (0.97 - foot), 0.03 + t * (0.35 + 0.65 * t) * (deep - 0.03)));
+        }
+        knots.extend([(0.975, deep), (1.0, deep - 0.02)]);
+        Profile::through(&knots)
     };
     let pan = |rng: &mut ChaCha8Rng| {
         let (foot, deep) = (rng.random_range(0.3..0.46), rng.random_range(0.3..0.55));

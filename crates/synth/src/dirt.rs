@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use glam::{Vec2, Vec4};
+use glam::{Vec2, Vec3};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -19,8 +19,8 @@ pub(crate) struct Dirt {
     pub(crate) stain: Texture,
     /// Standing proud of the dish: crumbs, sauce, leftovers. Opacity is height, too.
     pub(crate) food: Texture,
-    /// Drops of clear water; opacity is height.
-    pub(crate) water: Texture,
+    /// Slope of food and water (x, y: height per length of the dish), and how much water (z).
+    pub(crate) relief: Texture,
 }
 
 /// One dish's sauce, crumbs and greens.
@@ -29,8 +29,9 @@ struct Meal {
     crumbs: [u32; 3],
 }
 
-const MEALS: [Meal; 6] = [
-    Meal { sauces: [0x9a3014, 0xb5481f], crumbs: [0x7a2c12, 0xc06a2c, 0x4a1c0e] },
+const MEALS: [Meal; 7] = [
+    Meal { sauces: [0x8e2410, 0xa83818], crumbs: [0x6e2410, 0xb0501c, 0x8a3a1a] },
+    Meal { sauces: [0xa02a10, 0xb8441a], crumbs: [0x7a2c12, 0xc06a2c, 0x4a1c0e] },
     Meal { sauces: [0x6b3d1c, 0x8a5527], crumbs: [0x5a3216, 0xa06a30, 0x2e1a0e] },
     Meal { sauces: [0xb57a22, 0xc9983a], crumbs: [0x9a5f1a, 0xd9b060, 0x6a4418] },
     Meal { sauces: [0x4a2412, 0x6a3a20], crumbs: [0x2c150b, 0x53301a, 0x7c5230] },
@@ -60,7 +61,7 @@ impl Hand<'_> {
     /// A place on the dish, more likely near the focus.
     fn place(&mut self) -> Vec2 {
         for _ in 0..12 {
-            let far = self.between(0.0, 1.0).sqrt() * self.spread;
+            let far = self.between(0.0, 1.0) * self.spread;
             let place = self.focus + self.direction() * far;
             if self.outline.rho(place) < 0.95 {
                 return place;
@@ -87,7 +88,7 @@ impl Dirt {
         let mut water = Canvas::new(SIZE);
         drops(&mut water, outline, rng);
         let empty = || Canvas::new(SIZE).into_texture();
-        Some(Dirt { stain: empty(), food: empty(), water: water.into_texture() })
+        Some(Dirt::layered(empty(), empty(), &water.into_texture()))
     }
 
     /// A used dish; `amount` 0 is a few specks, 1 the leftovers of a messy meal.
@@ -106,7 +107,7 @@ impl Dirt {
         if hand.rng.random_bool(0.3 + 0.5 * f64::from(amount)) {
             film(&mut stain, amount, &mut hand);
         }
-        for _ in 0..count(9.0, &mut hand) {
+        for _ in 0..count(17.0, &mut hand) {
             smear(&mut stain, amount, &mut hand);
         }
         for _ in 0..count(5.0, &mut hand) {
@@ -117,11 +118,11 @@ impl Dirt {
                 pool(&mut stain, &mut food, &mut hand);
             }
         }
-        let crumbs = 3 + count(60.0, &mut hand);
+        let crumbs = 3 + count(45.0, &mut hand);
         for _ in 0..crumbs {
             crumb(&mut food, &mut hand);
         }
-        splatter(&mut food, 2 + count(40.0, &mut hand), &mut hand);
+        splatter(&mut food, 2 + count(28.0, &mut hand), &mut hand);
         if hand.rng.random_bool(0.05 + 0.3 * f64::from(amount)) {
             leftovers(&mut food, amount, &mut hand);
         }
@@ -133,7 +134,20 @@ impl Dirt {
         let mut food = food.into_texture();
         wear(&mut stain, 0.8, seed);
         wear(&mut food, 0.3, seed ^ 0x77);
-        Dirt { stain, food, water: water.into_texture() }
+        Dirt::layered(stain, food, &water.into_texture())
+    }
+
+    fn layered(stain: Texture, food: Texture, water: &Texture) -> Dirt {
+        let height = |x: usize, y: usize| 0.009 * food.texel(x, y).w + 0.007 * water.texel(x, y).w;
+        let texel = 2.0 / SIZE as f32;
+        let relief = Texture::from_fn(food.size(), |x, y| {
+            let last = food.size() - 1;
+            let (left, right) = (height(x.saturating_sub(1), y), height((x + 1).min(last), y));
+            let (above, below) = (height(x, y.saturating_sub(1)), height(x, (y + 1).min(last)));
+            let slope = Vec2::new(right - left, below - above) / (2.0 * texel);
+            slope.extend(water.texel(x, y).w).extend(0.0)
+        });
+        Dirt { stain, food, relief }
     }
 }
 
@@ -153,7 +167,7 @@ fn wear(texture: &mut Texture, strength: f32, seed: u32) {
             *texel *= keep;
             let shade = 0.7 + 0.6 * value(p * 60.0, seed ^ 0xa5);
             *texel = (texel.truncate() * shade)
-                .min(texel.truncate().max(glam::Vec3::splat(texel.w)))
+                .min(texel.truncate().max(Vec3::splat(texel.w)))
                 .extend(texel.w);
         }
     }
@@ -177,7 +191,7 @@ fn smear(stain: &mut Canvas, amount: f32, hand: &mut Hand) {
         hand.between(0.15, 0.9) / radius * if hand.rng.random_bool(0.5) { 1.0 } else { -1.0 };
     let width = hand.between(0.03, 0.15) * (0.6 + 0.6 * amount);
     let spiral = hand.between(-0.12, 0.12);
-    let strength = hand.between(0.15, 0.75) * (0.45 + 0.6 * amount);
+    let strength = hand.between(0.3, 1.0) * (0.6 + 0.6 * amount);
     for _ in 0..hand.rng.random_range(14..46) {
         let side = hand.between(-1.0, 1.0) * hand.between(0.3, 1.0);
         let (from, to) = (hand.between(0.0, 0.45), hand.between(0.5, 1.0));
@@ -192,7 +206,7 @@ fn smear(stain: &mut Canvas, amount: f32, hand: &mut Hand) {
             .filter(|p| hand.outline.rho(*p) < 0.97)
             .collect();
         let ink = Ink(color, strength * hand.between(0.15, 1.0));
-        stain.stroke(curve(&points), hand.between(0.003, 0.016), ink);
+        stain.stroke(curve(&points), hand.between(0.004, 0.02), ink);
     }
 }
 
@@ -210,11 +224,10 @@ fn film(stain: &mut Canvas, amount: f32, hand: &mut Hand) {
 fn ring_stain(stain: &mut Canvas, hand: &mut Hand) {
     let (place, size) = (hand.place(), hand.between(0.02, 0.07));
     let color = hand.sauce();
-    let seedling = hand.rng.clone();
     let strength = hand.between(0.2, 0.6);
-    stain.fill(blob(place, size, 0.12, &mut seedling.clone()), Ink(color, 0.3 * strength));
-    let edge = blob(place, size, 0.12, hand.rng);
-    stain.stroke(edge, 0.008, Ink(color, strength));
+    let outline = blob(place, size, 0.12, hand.rng);
+    stain.fill(outline.clone(), Ink(color, 0.3 * strength));
+    stain.stroke(outline, 0.008, Ink(color, strength));
 }
 
 /// Sauce that still stands, with a thinner margin.
@@ -246,7 +259,8 @@ fn splatter(food: &mut Canvas, count: u32, hand: &mut Hand) {
         let off = throw * hand.between(0.0, 1.5) + hand.direction() * hand.between(0.0, 0.4);
         if hand.outline.rho(from + off) < 0.97 {
             let size = 0.004 + 0.016 * hand.between(0.0, 1.0) * hand.between(0.0, 1.0);
-            food.fill(circle(from + off, size), Ink(color, hand.between(0.4, 0.9)));
+            let ink = Ink(color, hand.between(0.4, 0.9));
+            food.fill(blob(from + off, size, 0.3, hand.rng), ink);
         }
     }
 }
@@ -300,18 +314,5 @@ fn drops(water: &mut Canvas, outline: &Outline, rng: &mut ChaCha8Rng) {
                 water.fill(circle(place, size * part), Ink(0xffffff, height));
             }
         }
-    }
-}
-
-impl Dirt {
-    /// Slope of food and water at a place, as height per length of the dish.
-    pub(crate) fn slope(&self, p: Vec2) -> Vec2 {
-        const STEP: f32 = 0.006;
-        let height = |q: Vec2| {
-            let texels: Vec4 = self.food.sample(q);
-            0.008 * texels.w + 0.004 * self.water.sample(q).w
-        };
-        let (x, y) = (Vec2::new(STEP, 0.0), Vec2::new(0.0, STEP));
-        Vec2::new(height(p + x) - height(p - x), height(p + y) - height(p - y)) / (2.0 * STEP)
     }
 }

@@ -37,7 +37,9 @@ impl Outline {
     /// 0 in the centre, 1 on the outline, growing linearly along each direction.
     pub(crate) fn rho(&self, p: Vec2) -> f32 {
         let q = p / self.axes;
-        let round = q.length();
+        // Called many times per sample: the standard square root is one instruction (and exact
+        // everywhere), glam's `length` a call into libm.
+        let round = q.length_squared().sqrt();
         let mut rho = round;
         if self.square > 0.0 {
             let e = q * q;
@@ -178,20 +180,24 @@ impl Form {
         let mut p = mouth;
         // A fixed point of height -> place -> height; converges because walls times drift stay
         // below 1, and the damping takes care of the steepest ones.
-        for round in 0..6 {
-            let next = self.height(p);
-            height += (next - height) * if round < 3 { 0.85 } else { 1.0 };
+        for round in 0..7 {
+            let step = self.height(p) - height;
+            height += step * if round < 3 { 0.85 } else { 1.0 };
             p = mouth + drift * (self.rim - height);
+            if step.abs() * drift.abs().max_element() < 5e-4 {
+                break;
+            }
         }
+        // The last move was too small for the height to be another, but for the damping.
+        let height = self.height(p);
         (p, height)
     }
 
-    /// Slope of the surface, as height per length.
-    pub(crate) fn slope(&self, p: Vec2) -> Vec2 {
-        const STEP: f32 = 0.006;
-        let (x, y) = (Vec2::new(STEP, 0.0), Vec2::new(0.0, STEP));
-        Vec2::new(self.height(p + x) - self.height(p - x), self.height(p + y) - self.height(p - y))
-            / (2.0 * STEP)
+    /// Slope of the surface, as height per length, at a place with the given height.
+    pub(crate) fn slope(&self, p: Vec2, height: f32) -> Vec2 {
+        const STEP: f32 = 0.007;
+        let along = |step| (self.height(p + step) - height) / STEP;
+        Vec2::new(along(Vec2::new(STEP, 0.0)), along(Vec2::new(0.0, STEP)))
     }
 }
 

@@ -15,6 +15,7 @@ mod camera;
 mod canvas;
 mod cloth;
 mod color;
+mod cutlery;
 mod design;
 mod dirt;
 mod dish;

@@ -62,25 +62,25 @@ impl Light {
     /// A random room seen from a camera in the direction `eye`.
     pub(crate) fn sample(eye: Vec3, rng: &mut ChaCha8Rng) -> Light {
         let azimuth = Vec2::from_angle(rng.random_range(0.0..std::f32::consts::TAU));
-        let steep = rng.random_range(0.9..2.2);
+        let steep = rng.random_range(0.65..1.7);
         let key = azimuth.extend(steep).normalize();
         let warmth = rng.random_range(-0.12..0.12);
         let tint = |w: f32| Vec3::new(1.0 + w, 1.0, 1.0 - w);
-        let share = rng.random_range(0.25..0.62);
+        let share = rng.random_range(0.35..0.75);
         let key_radiance = tint(warmth) * share * 1.2;
         let fill = tint(-0.6 * warmth) * (1.0 - share);
 
         let window = Vec2::new(rng.random_range(0.15..0.45), rng.random_range(0.2..0.6));
-        let mut panels = vec![Panel::new(key, window, tint(warmth) * rng.random_range(2.0..5.0))];
-        for _ in 0..rng.random_range(0..3) {
+        let mut panels = vec![Panel::new(key, window, tint(warmth) * rng.random_range(5.0..14.0))];
+        for _ in 0..rng.random_range(0..4) {
             let to = Vec2::from_angle(rng.random_range(0.0..std::f32::consts::TAU))
                 .extend(rng.random_range(0.6..2.5));
-            let half = Vec2::new(rng.random_range(0.05..0.5), rng.random_range(0.05..0.4));
-            panels.push(Panel::new(to, half, tint(-warmth) * rng.random_range(0.8..3.0)));
+            let half = Vec2::new(rng.random_range(0.03..0.35), rng.random_range(0.03..0.3));
+            panels.push(Panel::new(to, half, tint(-warmth) * rng.random_range(2.0..9.0)));
         }
-        if rng.random_bool(0.3) {
+        if rng.random_bool(0.35) {
             let off = Vec2::from_angle(rng.random_range(0.0..std::f32::consts::TAU)) * 0.12;
-            panels.push(Panel::new(eye + off.extend(0.0), Vec2::splat(0.03), Vec3::splat(9.0)));
+            panels.push(Panel::new(eye + off.extend(0.0), Vec2::splat(0.03), Vec3::splat(40.0)));
         }
         Light {
             key,

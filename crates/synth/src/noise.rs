@@ -5,16 +5,20 @@
 
 use glam::{IVec2, Vec2};
 
-/// Mixes a lattice point and a seed into 32 well spread bits (finaliser of MurmurHash3).
-pub(crate) fn hash(cell: IVec2, seed: u32) -> u32 {
-    let mut h = (cell.x as u32).wrapping_mul(0x9e37_79b1)
-        ^ (cell.y as u32).wrapping_mul(0x85eb_ca77)
-        ^ seed.wrapping_mul(0xc2b2_ae3d);
+/// Spreads every bit of a number over all 32.
+const fn mix(mut h: u32) -> u32 {
     h ^= h >> 16;
     h = h.wrapping_mul(0x7feb_352d);
     h ^= h >> 15;
     h = h.wrapping_mul(0x846c_a68b);
     h ^ (h >> 16)
+}
+
+/// 32 well spread bits for a lattice point and a seed.
+pub(crate) fn hash(cell: IVec2, seed: u32) -> u32 {
+    mix((cell.x as u32).wrapping_mul(0x9e37_79b1)
+        ^ (cell.y as u32).wrapping_mul(0x85eb_ca77)
+        ^ seed.wrapping_mul(0xc2b2_ae3d))
 }
 
 /// A hash as a number in 0..1.
@@ -34,14 +38,36 @@ pub(crate) fn lattice(p: Vec2) -> (IVec2, Vec2) {
     (cell, p - cell.as_vec2())
 }
 
+/// Side of the table of random heights; the noise repeats after as many cells.
+const SIDE: usize = 128;
+
+/// Random heights of lattice points: looked up, because hashing four corners took half of all time.
+static HEIGHTS: [u8; SIDE * SIDE] = {
+    let mut heights = [0; SIDE * SIDE];
+    let mut i = 0;
+    while i < heights.len() {
+        heights[i] = mix(i as u32) as u8;
+        i += 1;
+    }
+    heights
+};
+
 /// Value noise in 0..1 with features about one unit wide.
 pub(crate) fn value(p: Vec2, seed: u32) -> f32 {
     let (cell, f) = lattice(p);
     let s = f * f * (Vec2::splat(3.0) - 2.0 * f);
-    let corner = |x, y| unit(hash(cell + IVec2::new(x, y), seed));
+    // The seed shifts the table, differently for neighbouring seeds.
+    let shift = seed.wrapping_mul(0x9e37_79b1);
+    let (x, y) = (cell.x as u32, cell.y as u32);
+    let (x, y) = (x.wrapping_add(shift >> 25), y.wrapping_add(shift >> 18));
+    let corner = |dx: u32, dy: u32| {
+        let column = x.wrapping_add(dx) as usize % SIDE;
+        let row = y.wrapping_add(dy) as usize % SIDE;
+        f32::from(HEIGHTS[row * SIDE + column])
+    };
     let top = corner(0, 0) + s.x * (corner(1, 0) - corner(0, 0));
     let bottom = corner(0, 1) + s.x * (corner(1, 1) - corner(0, 1));
-    top + s.y * (bottom - top)
+    (top + s.y * (bottom - top)) * (1.0 / 255.0)
 }
 
 /// Fractal noise in 0..1, mean 0.5: `octaves` layers, each half as strong and twice as fine.

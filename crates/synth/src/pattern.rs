@@ -135,7 +135,7 @@ fn swirls(
                 center
                     + Vec2::from_angle(start + side * t * turns * TAU) * size * (0.12 + t * t * 1.4)
             })
-            .filter(|p| outline.rho(*p) < 0.99)
+            .take_while(|p| outline.rho(*p) < 0.99)
             .collect();
         let ink = if rng.random_bool(0.6) { first } else { second };
         canvas.stroke(curve(&points), rng.random_range(0.01..0.04), Ink(ink, 0.65));

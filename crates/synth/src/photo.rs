@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::camera::{Camera, Film};
+use crate::cutlery::Cutlery;
 use crate::design;
 use crate::dirt::Dirt;
 use crate::light::Light;
@@ -42,7 +43,7 @@ fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
 /// The class of a photograph: each even number and its successor are one of each, in random order.
 pub(crate) fn class(seed: u64, split: Split, number: u32) -> Class {
     let first_is_dirty = stream(seed, Stream::Pair(split, number / 2)).random_bool(0.5);
-    if first_is_dirty == (number % 2 == 0) { Class::Dirty } else { Class::Cleaned }
+    if first_is_dirty == (number.is_multiple_of(2)) { Class::Dirty } else { Class::Cleaned }
 }
 
 /// Takes photograph `number` of a split.
@@ -63,7 +64,7 @@ pub(crate) fn take(seed: u64, split: Split, number: u32, size: (u32, u32)) -> (R
     let deep = design.form.rim > 0.25;
     let tilt = if deep { 0.22 } else { 0.4 };
     let camera = Camera::sample(tilt * rng.random_range(0.0..1.0), &mut rng);
-    let light = Light::sample(camera.from_table(), &mut rng);
+    let light = Light::sample(camera.direction(), &mut rng);
     let table = Table::sample(split, &mut rng);
     let film = Film::sample(&mut rng);
     let center = Vec2::new(rng.random_range(-0.3..0.3), rng.random_range(-0.14..0.14));
@@ -71,11 +72,13 @@ pub(crate) fn take(seed: u64, split: Split, number: u32, size: (u32, u32)) -> (R
     let turn = Vec2::from_angle(rng.random_range(0.0..std::f32::consts::TAU));
     let dirt = if dirty {
         let amount = rng.random_range(0.0..1.0_f32);
-        Some(Dirt::sample(&design.form.outline, amount * amount, &mut rng))
+        Some(Dirt::sample(&design.form.outline, 0.18 + 0.82 * amount, &mut rng))
     } else {
         Dirt::none(&design.form.outline, &mut rng)
     };
-    let scene = Scene { light, table, design, dirt, center, radius, turn, seed: dish * 131 + 7 };
+    let cutlery = rng.random_bool(0.15).then(|| Cutlery::beside(center, radius, &mut rng));
+    let seed = dish * 131 + 7;
+    let scene = Scene { light, table, design, dirt, cutlery, center, radius, turn, seed };
     let image = film.expose(size, &mut rng, |at| scene.radiance(camera.ray(at)));
     (image, film.quality)
 }

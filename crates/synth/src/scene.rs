@@ -3,6 +3,7 @@
 use glam::{Vec2, Vec3};
 
 use crate::camera::Ray;
+use crate::cutlery::Cutlery;
 use crate::design::Design;
 use crate::dirt::Dirt;
 use crate::light::Light;
@@ -15,6 +16,7 @@ pub(crate) struct Scene {
     pub(crate) table: Table,
     pub(crate) design: Design,
     pub(crate) dirt: Option<Dirt>,
+    pub(crate) cutlery: Option<Cutlery>,
     /// Where the dish stands on the table.
     pub(crate) center: Vec2,
     /// Radius of the dish.
@@ -24,15 +26,20 @@ pub(crate) struct Scene {
     pub(crate) seed: u32,
 }
 
+/// Width over which the rim blends into the table, about one and a half samples.
+const RIM_BLEND: f32 = 0.009;
+
 impl Scene {
     /// The light that reaches the camera along a line of sight (linear, about 1 for white).
     pub(crate) fn radiance(&self, ray: Ray) -> Vec3 {
         let mouth = self.to_dish(ray.at_height(self.design.form.rim * self.radius));
-        if self.design.form.outline.rho(mouth) < 1.0 {
-            self.dish(ray, mouth)
-        } else {
-            self.table(ray, ray.at_height(0.0))
+        // Along the rim both are seen, as much as the sample's width covers of each.
+        let cover = 0.5 + (1.0 - self.design.form.outline.rho(mouth)) * self.radius / RIM_BLEND;
+        if cover >= 1.0 {
+            return self.dish(ray, mouth);
         }
+        let table = self.table(ray, ray.at_height(0.0));
+        if cover <= 0.0 { table } else { table.lerp(self.dish(ray, mouth), cover) }
     }
 
     /// A place on the table in the dish's own coordinates.
@@ -57,8 +64,8 @@ impl Scene {
     fn table(&self, ray: Ray, place: Vec2) -> Vec3 {
         let form = &self.design.form;
         let p = self.to_dish(place);
-        let rho = form.outline.rho(p);
         let clear = self.design.material.clear;
+        let rho = form.outline.rho(p);
         // The rim's shadow, and that of the foot, which keeps the dish on the ground.
         let soft = 0.03 + self.light.penumbra * form.rim;
         let rim = form.outline.rho(p + self.sun_drift() * form.rim * 0.9);
@@ -78,7 +85,14 @@ impl Scene {
             let reflected = ray.direction * Vec3::new(1.0, 1.0, -1.0);
             shine = self.light.seen(reflected, roughness) * fresnel(mirror, -ray.direction.z) * sky;
         }
-        (matte + shine) * self.light.falloff(place)
+        let mut light = matte + shine;
+        if let Some(cutlery) = &self.cutlery {
+            light *= cutlery.shade(place, &self.light);
+            if let Some((cover, steel)) = cutlery.seen(place, ray, &self.light) {
+                light = light.lerp(steel * (0.4 + 0.6 * sun), cover);
+            }
+        }
+        light * self.light.falloff(place)
     }
 
     /// The dish where a ray that enters its mouth meets it.
@@ -86,13 +100,12 @@ impl Scene {
         let form = &self.design.form;
         let (p, height) = form.meet(mouth, self.turn_to_dish(ray.drift()));
         let rho = form.outline.rho(p);
-        let mut slope = form.slope(p);
+        let mut slope = form.slope(p, height);
         let mut skin = crate::surface::Skin::bare(&self.design, p, rho, self.seed);
         slope += skin.slope;
         let mut shade = 1.0;
         if let Some(dirt) = &self.dirt {
-            slope += dirt.slope(p);
-            skin.soil(dirt, p);
+            slope += skin.soil(dirt, p);
             // Crumbs shade what lies behind them.
             let behind = dirt.food.sample(p + self.sun_drift().clamp_length_max(0.7) * 0.018).w;
             shade = 1.0 - 0.5 * behind * (1.0 - skin.food);
@@ -105,8 +118,7 @@ impl Scene {
         let soft = 0.02 + 0.8 * self.light.penumbra * depth;
         let sun = smoothstep(1.0 + soft, 1.0 - soft, over) * shade;
         // Sky seen from the bottom of a well of radius 1, and what the walls send on.
-        let sky =
-            (1.0 / (1.0 + 1.6 * depth * depth)) * (1.0 - 0.25 * smoothstep(0.25, 0.0, depth) * 0.0);
+        let sky = 1.0 / (1.0 + 2.2 * depth * depth);
         let arriving = self.light.arriving(normal, sun, sky * (0.6 + 0.4 * shade));
         let walls = skin.color * (self.light.arriving(Vec3::Z, 0.6, 0.8) * (1.0 - sky));
         let mut matte = skin.color * (arriving + walls);
@@ -135,7 +147,7 @@ impl Scene {
         }
         let flat = self.turn_to_dish(direction.truncate());
         let leave = p + flat * (depth / direction.z.max(0.05));
-        let blocked = smoothstep(0.9, 1.15, self.design.form.outline.rho(leave));
+        let blocked = smoothstep(0.75, 1.35, self.design.form.outline.rho(leave));
         if blocked <= 0.0 {
             return room;
         }

@@ -71,9 +71,10 @@ impl Skin {
             self.slope += out * (groove - 0.8) * 0.16 * brush;
             let dent = |q: Vec2| fractal(q * 7.0, 3, seed ^ 0x21);
             self.slope += 0.16 * Vec2::new(dent(p) - 0.5, dent(p + 11.0) - 0.5);
-            let glitter = |q: Vec2| value(q * 85.0, seed ^ 0x31);
-            let used = scuffed * (0.25 + smoothstep(0.6, 0.2, rho));
-            self.slope += 0.28 * used * Vec2::new(glitter(p) - 0.5, glitter(p + 7.0) - 0.5);
+            // Spoons scratch the floor more than the walls.
+            let scratch = |q: Vec2| fractal(q * Vec2::new(34.0, 12.0), 3, seed ^ 0x31);
+            let used = scuffed * (0.2 + smoothstep(0.75, 0.15, rho));
+            self.slope += 0.34 * used * Vec2::new(scratch(p) - 0.5, scratch(p.perp() + 7.0) - 0.5);
             self.shine_tint *= 0.8 + 0.4 * fractal(p * 4.0, 4, seed ^ 0x41);
         } else {
             let lines = crease(p * Vec2::new(3.0, 5.0), 0.006, seed ^ 0x12)
@@ -84,11 +85,12 @@ impl Skin {
         }
     }
 
-    /// Lays stains, food and water over the dish.
-    pub(crate) fn soil(&mut self, dirt: &Dirt, p: Vec2) {
+    /// Lays stains, food and water over the dish; returns the slope of their surface.
+    pub(crate) fn soil(&mut self, dirt: &Dirt, p: Vec2) -> Vec2 {
         let stain = dirt.stain.sample(p);
         let food = dirt.food.sample(p);
-        let water = dirt.water.sample(p).w;
+        let relief = dirt.relief.sample(p);
+        let water = relief.z;
         for layer in [stain, food] {
             self.color = self.color * (1.0 - layer.w) + layer.truncate();
         }
@@ -101,5 +103,6 @@ impl Skin {
         self.roughness += (0.22 - self.roughness) * cover;
         self.roughness *= 1.0 - 0.9 * water;
         self.color *= 1.0 - 0.12 * water;
+        relief.truncate().truncate()
     }
 }

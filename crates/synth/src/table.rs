@@ -165,11 +165,11 @@ fn folds(p: Vec2, seed: u32) -> f32 {
 }
 
 fn dark_wood(p: Vec2, seed: u32) -> Vec3 {
-    let warp = 0.15 * fractal(p * Vec2::new(0.7, 2.0), 3, seed);
-    let fiber = fractal(Vec2::new(p.x * 1.6, (p.y + warp) * 26.0), 4, seed + 7);
+    let warp = 0.15 * fractal(p * Vec2::new(0.7, 2.0), 2, seed);
+    let fiber = fractal(Vec2::new(p.x * 1.6, (p.y + warp) * 26.0), 3, seed + 7);
     let streak = fractal(Vec2::new(p.x * 0.5, (p.y + warp) * 6.0), 3, seed + 13);
     let pore = smoothstep(0.62, 0.78, value(Vec2::new(p.x * 9.0, p.y * 95.0), seed + 21));
-    let worn = smoothstep(0.58, 0.75, fractal(p * Vec2::new(2.0, 5.0), 4, seed + 29));
+    let worn = smoothstep(0.58, 0.75, fractal(p * Vec2::new(2.0, 5.0), 3, seed + 29));
     let tone = (0.62 * streak + 0.5 * fiber - 0.12).clamp(0.0, 1.0);
     let wood = srgb(0x1c1410).lerp(srgb(0x5d4636), tone * tone * 1.3);
     wood.lerp(srgb(0x8a6a4c), 0.35 * worn * fiber) * (1.0 - 0.55 * pore)
@@ -209,29 +209,31 @@ fn brown_tray(place: Vec2, p: Vec2, seed: u32) -> Vec3 {
 }
 
 fn grey_planks(p: Vec2, seed: u32) -> Vec3 {
-    let warp = 0.12 * fractal(p * Vec2::new(0.8, 2.5), 3, seed);
+    const WIDTH: f32 = 0.62;
+    let row = (p.y / WIDTH).floor();
+    let across = p.y - row * WIDTH;
+    let board = seed + (row as i32 & 0xff) as u32 * 23;
+    let warp = 0.1 * fractal(p * Vec2::new(0.9, 2.5), 2, board);
     let y = p.y + warp;
-    let fiber = fractal(Vec2::new(p.x * 1.2, y * 30.0), 4, seed + 3);
-    let band = fractal(Vec2::new(p.x * 0.35, y * 3.2), 3, seed + 5);
-    let patch = fractal(p * 1.4, 4, seed + 9);
-    let crack = smoothstep(0.66, 0.8, value(Vec2::new(p.x * 1.1, y * 42.0), seed + 11));
-    let tone =
-        (0.3 + 0.9 * (band - 0.5) + 0.75 * (fiber - 0.5) + 0.5 * (patch - 0.4)).clamp(0.0, 1.0);
-    let mut color = srgb(0x35383d).lerp(srgb(0xa9b0b6), tone);
-    color =
-        color.lerp(srgb(0x6b5d50), 0.45 * smoothstep(0.5, 0.68, fractal(p * 1.1, 3, seed + 17)));
-    color *= 1.0 - 0.5 * crack;
+    let fiber = fractal(Vec2::new(p.x * 2.2, y * 34.0), 3, board + 3);
+    let band = fractal(Vec2::new(p.x * 0.5, y * 4.5), 2, board + 5);
+    let patch = fractal(p * Vec2::new(1.6, 2.4), 3, seed + 9);
+    let crack = smoothstep(0.68, 0.8, value(Vec2::new(p.x * 1.6, y * 46.0), board + 11));
+    let sand = value(p * 75.0, seed + 13) - 0.5;
+    let tone = 0.36 + 0.9 * (band - 0.5) + 0.8 * (fiber - 0.5) + 0.8 * (patch - 0.5) + 0.16 * sand;
+    let mut color = srgb(0x2c2e32).lerp(srgb(0xb3b8bd), tone.clamp(0.0, 1.0));
+    color = color.lerp(srgb(0x5f5145), 0.6 * smoothstep(0.5, 0.66, fractal(p * 1.1, 2, seed + 17)));
+    color *= (1.0 - 0.55 * crack) * (1.0 - 0.75 * smoothstep(0.016, 0.006, across));
     // A clear sheet lies over the planks; its creases catch the light.
-    let sheen = 0.05 * smoothstep(0.45, 0.75, fractal(p * 0.9, 3, seed + 23));
-    let lines = crease(p * Vec2::new(0.9, 2.1), 0.011, seed + 31)
-        + 0.8 * crease(p * Vec2::new(2.6, 1.0), 0.008, seed + 37)
-        + crease(Vec2::new(p.x + p.y, p.y - p.x) * 1.3, 0.006, seed + 41);
-    let broken = smoothstep(0.45, 0.7, fractal(p * 3.0, 2, seed + 43));
-    color + Vec3::new(0.92, 0.97, 1.0) * (sheen + 0.22 * lines * broken)
+    let sheen = 0.07 * smoothstep(0.42, 0.75, fractal(p * 0.9, 2, seed + 23));
+    let lines = crease(Vec2::new(0.8 * p.x + p.y, 0.25 * p.y - 0.3 * p.x) * 1.6, 0.007, seed + 31)
+        + crease(Vec2::new(p.x - 0.6 * p.y, 0.3 * p.x + 0.2 * p.y) * 2.1, 0.006, seed + 41);
+    let broken = smoothstep(0.5, 0.72, fractal(p * 2.3, 2, seed + 43));
+    color + Vec3::new(0.92, 0.97, 1.0) * (sheen + 0.2 * lines * broken)
 }
 
 fn pale_planks(p: Vec2, seed: u32) -> Vec3 {
-    const WIDTH: f32 = 1.15;
+    const WIDTH: f32 = 1.35;
     let row = (p.y / WIDTH).floor();
     let across = p.y - row * WIDTH;
     let board = seed + (row as i32 & 0xff) as u32 * 19;
@@ -240,20 +242,20 @@ fn pale_planks(p: Vec2, seed: u32) -> Vec3 {
     let (knot, id) = grain(q * Vec2::new(0.55, 0.9), board);
     let near = smoothstep(0.3, 0.0, knot);
     q.y += 0.11 * near * (unit(id) - 0.5).signum();
-    let warp = fractal(q * Vec2::new(0.5, 2.2), 3, board + 1);
+    let warp = fractal(q * Vec2::new(0.5, 2.2), 2, board + 1);
     let ring = ((q.y * 7.0 + 2.6 * warp).rem_euclid(1.0) - 0.5).abs() * 2.0;
-    let fiber = fractal(Vec2::new(q.x * 1.5, q.y * 42.0), 3, board + 2);
-    let stain = fractal(q * Vec2::new(0.8, 1.7), 4, board + 5);
-    let mut color = srgb(0xc8ab83).lerp(srgb(0x9a7a57), 0.42 * ring * warp + 0.4 * (fiber - 0.3));
-    color = color.lerp(srgb(0x8a8072), 0.65 * smoothstep(0.42, 0.68, stain));
+    let fiber = fractal(Vec2::new(q.x * 1.5, q.y * 42.0), 2, board + 2);
+    let stain = fractal(q * Vec2::new(0.8, 1.7), 3, board + 5);
+    let mut color = srgb(0xc9b594).lerp(srgb(0x94795b), 0.5 * ring * warp + 0.5 * (fiber - 0.3));
+    color = color.lerp(srgb(0x7d776c), 0.8 * smoothstep(0.4, 0.66, stain));
     color = color.lerp(srgb(0x4a3322), 0.75 * smoothstep(0.1, 0.035, knot));
     let saw = smoothstep(0.6, 0.8, value(Vec2::new(q.x * 34.0, q.y * 3.0), board + 8));
     color *= 0.95 + 0.1 * unit(board.wrapping_mul(0x9e37_79b1)) - 0.09 * saw;
     let rough = 0.02 * fractal(Vec2::new(p.x * 3.0, row), 3, seed + 3);
     let edge = across.min(WIDTH - across) - rough;
-    let gap = smoothstep(0.075, 0.055, edge);
+    let gap = smoothstep(0.055, 0.04, edge);
     color *= 1.0 - 0.3 * smoothstep(0.13, 0.06, edge);
-    color.lerp(srgb(0x24292b) * (0.6 + 0.8 * fractal(p * 6.0, 3, seed)), gap)
+    color.lerp(srgb(0x363a3a) * (0.6 + 0.8 * fractal(p * 6.0, 3, seed)), gap)
 }
 
 fn concrete(p: Vec2, seed: u32) -> Vec3 {

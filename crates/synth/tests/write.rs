@@ -1,4 +1,5 @@
 //! The folder that a set of photographs becomes.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

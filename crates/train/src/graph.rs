@@ -233,8 +233,8 @@ impl Graph {
     }
 
     /// Where the frozen prefix ends: the last layer before `first_trainable` whose output is all that
-    /// the layers behind it read. With nothing frozen that is the input, with everything frozen the
-    /// last layer.
+    /// the layers behind it read. With everything frozen that is the last layer. A prefix without
+    /// parameters is not worth keeping: then it is the input.
     pub fn cut(&self, first_trainable: Option<LayerIndex>) -> LayerIndex {
         let Some(first_trainable) = first_trainable else { return self.last() };
         let last_reader = self.last_readers();
@@ -242,6 +242,7 @@ impl Graph {
         (0..first_trainable)
             .rev()
             .find(|&index| last_reader[..index].iter().all(|&reader| reader <= index))
+            .filter(|&index| self.layers[..=index].iter().any(|layer| layer.op.has_parameters()))
             .unwrap_or(Self::INPUT)
     }
 
@@ -302,6 +303,16 @@ mod tests {
             assert_eq!(graph.first_trainable(&freeze), first_trainable, "{freeze:?}");
             assert_eq!(graph.cut(first_trainable), cut, "{freeze:?}");
         }
+        // Padding alone is no prefix.
+        let mut graph = Graph::new();
+        let pad = graph.push("pad", Op::ZeroPad(Padding::Each(1)), [Graph::INPUT]);
+        graph.push("relu", Op::Relu, [pad]);
+        assert_eq!(graph.cut(Some(2)), 0);
+    }
+
+    #[test]
+    fn a_shortcut_keeps_two_tensors_alive() {
+        let graph = with_shortcut();
         // Were only `add` and `c` to train, `a` and `b` would both be alive before them.
         assert_eq!(graph.cut(Some(3)), 1);
     }

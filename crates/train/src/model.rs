@@ -173,3 +173,127 @@ impl Suffix<'_> {
         pool(&graph.forward(&self.weights, cut, graph.last(), &input, mode)?, pooling)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spec::config::{Freeze, Pooling};
+
+    use super::*;
+    use crate::backbones::Backbone;
+    use crate::graph::{BatchNorm, Conv2d, Graph, Op};
+    use crate::preprocess::Preprocessing;
+    use crate::random::{self, Purpose};
+
+    /// Two blocks of convolution, normalisation and ReLU, the second with a shortcut around it.
+    fn backbone() -> Backbone {
+        let mut graph = Graph::new();
+        let block = |graph: &mut Graph, from, input, name: &str| {
+            let (output, kernel, tensors) = (4, 3, name.to_owned());
+            let conv = Conv2d {
+                input,
+                output,
+                kernel,
+                stride: 1,
+                padding: 1,
+                groups: 1,
+                bias: true,
+                tensors,
+            };
+            let x = graph.push(format!("{name}_conv"), Op::Conv2d(conv), [from]);
+            let tensors = format!("{name}_norm");
+            let norm = BatchNorm { channels: 4, epsilon: 1e-3, momentum: 0.9, tensors };
+            graph.push(format!("{name}_bn"), Op::BatchNorm(norm), [x])
+        };
+        let x = block(&mut graph, Graph::INPUT, 3, "first");
+        let first = graph.push("first_relu", Op::Relu, [x]);
+        let x = block(&mut graph, first, 4, "second");
+        let x = graph.push("second_add", Op::Add, [first, x]);
+        graph.push("second_out", Op::Relu, [x]);
+        let preprocessing = Preprocessing { mean: [127.0; 3], std: [128.0; 3] };
+        Backbone { graph, preprocessing, classifier: "fc." }
+    }
+
+    struct Setting {
+        backbone: Backbone,
+        weights: Weights,
+        pixels: Tensor,
+        targets: Tensor,
+    }
+
+    fn setting() -> Setting {
+        let backbone = backbone();
+        let weights = Weights::draw(&backbone, 1, Device::Cpu).unwrap();
+        let noise = random::uniform(&mut random::stream(1, Purpose::Shuffle), 127.0, 6 * 5 * 5 * 3);
+        let pixels =
+            (Tensor::from_slice(&noise) + 128.0).to_kind(Kind::Uint8).reshape([6, 5, 5, 3]);
+        let targets = Loss::Binary.targets(&[0, 1, 0, 1, 1, 0], Device::Cpu).unwrap();
+        Setting { backbone, weights, pixels, targets }
+    }
+
+    fn model<'a>(setting: &'a Setting, freeze: &Freeze) -> Model<'a> {
+        let first_trainable = setting.backbone.graph.first_trainable(freeze);
+        let prefix =
+            Prefix { backbone: &setting.backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
+        let mut rng = random::stream(1, Purpose::Head);
+        let (weights, pixels) = (&setting.weights, &setting.pixels);
+        Model::new(prefix, first_trainable, weights, pixels, Loss::Binary, &mut rng).unwrap()
+    }
+
+    #[test]
+    fn gradients_reach_the_backbone_as_differentiation_has_them() {
+        let setting = setting();
+        let model = model(&setting, &Freeze::None);
+        let mode = Mode::Training { first_trainable: 1 };
+        let loss = |features: &Tensor| {
+            let logits = model.head.logits(features).unwrap();
+            model.loss.sum(&logits, &setting.targets).unwrap() / 6.0
+        };
+        let features = model.suffix.features(&setting.pixels, mode).unwrap();
+        let parameters = &model.parameters[..model.parameters.len() - HEAD_PARAMETERS];
+        let expected = Tensor::run_backward(&[loss(&features)], parameters, false, false);
+
+        let features = model.suffix.features(&setting.pixels, mode).unwrap();
+        let logits = model.head.logits(&features.detach()).unwrap();
+        let by_logits = model.loss.by_logits(&logits, &setting.targets).unwrap();
+        let by_features = model.head.by_features(&by_logits).unwrap();
+        let gradients = model.backbone_gradients(&features, &by_features).unwrap();
+        assert_eq!(gradients.len(), 8);
+        for (gradient, expected) in gradients.iter().zip(&expected) {
+            assert!(gradient.allclose(expected, 1e-4, 1e-6, false));
+        }
+        assert!(gradients[0].abs().max().double_value(&[]) > 1e-4, "they are not all zero");
+    }
+
+    #[test]
+    fn a_step_changes_what_trains_and_nothing_else() {
+        // Of seven layers the last four: from `second_conv` on.
+        let [first_conv, first_bn, second_conv, second_bn] = [1, 2, 4, 5];
+        for (freeze, trains) in [
+            (Freeze::All, [false; 4]),
+            (Freeze::UnfreezeLast(4), [false, false, true, true]),
+            (Freeze::UnfreezeLast(3), [false, false, false, true]),
+            (Freeze::None, [true; 4]),
+        ] {
+            let setting = setting();
+            let mut model = model(&setting, &freeze);
+            let before = model.snapshot().unwrap();
+            let kernel = model.head.kernel.copy();
+            let _ = model.step(&setting.pixels, &setting.targets, 0.1).unwrap();
+            for (layer, trains) in [first_conv, first_bn, second_conv, second_bn].iter().zip(trains)
+            {
+                let loaded = setting.weights.layer(*layer);
+                for (tensor, loaded) in model.suffix.weights.layer(*layer).iter().zip(loaded) {
+                    assert_eq!(tensor != loaded, trains, "{freeze:?} {layer}");
+                }
+            }
+            assert_ne!(model.head.kernel, kernel);
+            model.restore(&before).unwrap();
+            for (layer, tensors) in [first_conv, first_bn, second_conv, second_bn]
+                .map(|layer| (layer, setting.weights.layer(layer)))
+            {
+                assert_eq!(model.suffix.weights.layer(layer), tensors, "{freeze:?} {layer}");
+            }
+            assert_eq!(model.head.kernel, kernel);
+        }
+    }
+}

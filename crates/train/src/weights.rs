@@ -95,8 +95,8 @@ impl Weights {
         Err(WeightsError::Tensors { path: path.to_owned(), problems })
     }
 
-    /// Draws the tensors of `backbone`: kernels by He et al.'s method for the paths out of a layer, as
-    /// torchvision's ResNet does (<https://arxiv.org/abs/1502.01852>), normalisations as identity.
+    /// Draws the tensors of `backbone`: kernels from He et al.'s normal distribution, which keeps the
+    /// activations' size (<https://arxiv.org/abs/1502.01852>, equation 10), normalisations as identity.
     ///
     /// # Errors
     /// What libtorch says, such as that memory ran out.
@@ -106,8 +106,8 @@ impl Weights {
             let count = spec.shape.iter().product::<i64>() as usize;
             match spec.role {
                 Role::Kernel => {
-                    let fan_out = (spec.shape[0] * spec.shape[2] * spec.shape[3]) as f64;
-                    random::normal(&mut rng, (2.0 / fan_out).sqrt(), count)
+                    let fan_in = spec.shape[1..].iter().product::<i64>() as f64;
+                    random::normal(&mut rng, (2.0 / fan_in).sqrt(), count)
                 }
                 Role::Scale | Role::RunningVariance => vec![1.0; count],
                 Role::Bias | Role::Shift | Role::RunningMean => vec![0.0; count],

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::TryLockError;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub enum Found {
 pub enum WriteError {
     #[error(transparent)]
     Torch(#[from] tch::TchError),
-    #[error("{path} cannot be written")]
-    Format { path: PathBuf, source: safetensors::SafeTensorError },
+    #[error(transparent)]
+    Format(#[from] safetensors::SafeTensorError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -112,11 +112,12 @@ impl CacheFile {
         let checksum = blake3::hash(&data).to_hex().to_string();
         let shape = features.size().iter().map(|&size| size as usize).collect();
         let aside = self.path.with_extension("part");
-        let format = |source| WriteError::Format { path: aside.clone(), source };
-        let view = TensorView::new(Dtype::F32, shape, &data).map_err(format)?;
         let metadata = HashMap::from([(CHECKSUM.to_owned(), checksum)]);
-        safetensors::serialize_to_file([(TENSOR, view)], Some(metadata), &aside).map_err(format)?;
-        fs::File::open(&aside)?.sync_all()?;
+        let bytes = TensorView::new(Dtype::F32, shape, &data)
+            .and_then(|view| safetensors::serialize([(TENSOR, view)], Some(metadata)))?;
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
         Ok(fs::rename(&aside, &self.path)?)
     }
 }

@@ -39,6 +39,10 @@ impl Graph {
         alive[cut] = Some(input.shallow_clone());
         for index in cut + 1..=until {
             let layer = &self.layers[index];
+            let training = match mode {
+                Mode::Inference => false,
+                Mode::Training { first_trainable } => index >= first_trainable,
+            };
             let mut inputs = Vec::with_capacity(layer.inputs.len());
             for &from in &layer.inputs {
                 let last = last_reader[from] == index;
@@ -47,8 +51,9 @@ impl Graph {
                 } else {
                     alive[from].as_ref().map(Tensor::shallow_clone)
                 };
-                // The caller's tensor is not ours to overwrite, and others still read a shared one.
-                let reusable = last && from != cut;
+                // The caller's tensor is not ours to overwrite, others still read a shared one, and
+                // differentiation needs what a layer has read.
+                let reusable = last && from != cut && !training;
                 let Some(tensor) = tensor else {
                     unreachable!(
                         "`{}` reads a layer that does not lie between cut and end",
@@ -57,10 +62,6 @@ impl Graph {
                 };
                 inputs.push(Value { tensor, reusable });
             }
-            let training = match mode {
-                Mode::Inference => false,
-                Mode::Training { first_trainable } => index >= first_trainable,
-            };
             alive[index] = Some(apply(&layer.op, weights.layer(index), inputs, training)?);
         }
         match alive.swap_remove(until) {

@@ -1,0 +1,298 @@
+//! Whole runs through the trainer.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+
+mod plates;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use serde_json::json;
+use spec::config::{Freeze, Pooling};
+use spec::protocol::{Event, RunOrder};
+use spec::record::{EpochMetrics, Finished, ImageSet, Outcome, Predictions};
+use tch::{Device, Tensor};
+use train::backbones::Backbone;
+use train::data::{Folder, decode_all};
+use train::features::Prefix;
+use train::fit::{Samples, fit};
+use train::graph::Graph;
+use train::head::Loss;
+use train::link::{Halt, Link};
+use train::model::Model;
+use train::random::{Purpose, stream};
+use train::trainer::Trainer;
+use train::weights::Weights;
+
+use plates::{SIDE, order, plates};
+
+/// What a run sent and how it ended.
+struct Told {
+    events: Vec<Event>,
+    outcome: Result<Outcome, Halt>,
+}
+
+impl Told {
+    fn finished(&self) -> &Finished {
+        match &self.outcome {
+            Ok(Outcome::Finished(finished)) => finished,
+            other => panic!("not finished: {other:?}"),
+        }
+    }
+
+    fn error(&self) -> String {
+        match &self.outcome {
+            Err(halt) => halt.to_string(),
+            Ok(outcome) => panic!("no error: {outcome:?}"),
+        }
+    }
+
+    /// With the seconds set to 0.
+    fn epochs(&self) -> Vec<EpochMetrics> {
+        let epochs = self.events.iter().filter_map(|event| match event {
+            Event::Epoch { metrics, .. } => Some(EpochMetrics { seconds: 0.0, ..*metrics }),
+            _ => None,
+        });
+        epochs.collect()
+    }
+
+    fn predictions(&self) -> &Predictions {
+        let predictions = self.events.iter().find_map(|event| match event {
+            Event::Predictions { predictions, .. } => Some(predictions),
+            _ => None,
+        });
+        predictions.expect("predictions")
+    }
+
+    fn notes(&self) -> Vec<&str> {
+        let notes = self.events.iter().filter_map(|event| match event {
+            Event::Note { text, .. } => Some(text.as_str()),
+            _ => None,
+        });
+        notes.collect()
+    }
+
+    fn worked_on(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::Progress { .. })).count()
+    }
+}
+
+fn run_with(trainer: &mut Trainer, order: &RunOrder, cache: &Path) -> Told {
+    // Tests run side by side already, and more threads than cores wait for each other.
+    tch::set_num_threads(1);
+    let events = RefCell::new(Vec::new());
+    let emit = |event: &Event| {
+        events.borrow_mut().push(event.clone());
+        Ok(())
+    };
+    let outcome = trainer.run(order, cache, &Link { emit: &emit, stopped: &|| false });
+    Told { events: events.into_inner(), outcome }
+}
+
+/// A run by a trainer that knows nothing yet.
+fn run(order: &RunOrder, cache: &Path) -> Told {
+    run_with(&mut Trainer::new(Device::Cpu), order, cache)
+}
+
+#[test]
+fn a_frozen_run_learns_and_repeats_itself() {
+    for classes in [&["cleaned", "dirty"][..], &["a", "b", "c"]] {
+        let root = plates(classes);
+        let order = order(root.path(), 1, json!({ "train": { "epochs": 15 } }));
+        let first = run(&order, &root.path().join("cache"));
+        let finished = first.finished();
+        let per_class = classes.len() as u64;
+        assert_eq!((finished.epochs, finished.updates), (15, 60));
+        // Passes of six images a class come in batches of eight, the last of a pass short.
+        let pass: Vec<u64> = if per_class == 2 { vec![8, 4] } else { vec![8, 8, 2] };
+        assert_eq!(finished.images_seen, pass.iter().cycle().take(60).sum::<u64>());
+        assert_eq!(finished.test.unwrap().images, 2 * per_class);
+        assert_eq!(finished.test.unwrap().accuracy(), 1.0, "{:?}", first.epochs());
+        assert_eq!(finished.validation.unwrap().images, 2 * per_class);
+
+        let predictions = first.predictions();
+        assert_eq!(predictions.classes, classes);
+        let sets: Vec<_> = predictions.images.iter().map(|image| image.set).collect();
+        assert!(sets.is_sorted_by_key(|set| *set == ImageSet::Validation), "test comes first");
+        assert_eq!(predictions.images[0].image, format!("{}/0.jpg", classes[0]));
+        for image in &predictions.images {
+            assert!((image.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+
+        let second = run(&order, &root.path().join("other cache"));
+        assert_eq!(second.epochs(), first.epochs());
+        assert_eq!(second.predictions(), predictions);
+        assert_eq!(second.finished(), finished);
+    }
+}
+
+#[test]
+fn features_are_computed_once() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let mut trainer = Trainer::new(Device::Cpu);
+    let first = run_with(&mut trainer, &order(root.path(), 1, json!({})), &cache);
+    assert!(first.worked_on() > 0);
+    // Another learning rate has the same frozen prefix: from memory, and in a new process from disk.
+    let edit = json!({ "train": { "learning_rate": 0.02 } });
+    let other = order(root.path(), 2, edit);
+    let second = run_with(&mut trainer, &other, &cache);
+    assert_eq!(second.worked_on(), 0);
+    let third = run(&other, &cache);
+    assert_eq!(third.worked_on(), 0);
+    assert_eq!(third.epochs(), second.epochs());
+    // Another pooling has not; nor has a folder with another image in it.
+    let gmp = order(root.path(), 3, json!({ "model": { "pooling": "gmp" } }));
+    assert!(run_with(&mut trainer, &gmp, &cache).worked_on() > 0);
+    let (from, to) = (root.path().join("train/a/0.jpg"), root.path().join("train/b/0.jpg"));
+    fs_err::copy(from, to).unwrap();
+    assert!(run_with(&mut trainer, &other, &cache).worked_on() > 0);
+}
+
+#[test]
+fn broken_features_are_computed_anew() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let order = order(root.path(), 1, json!({}));
+    let first = run(&order, &cache);
+    let files = || {
+        let entries = fs_err::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+    };
+    assert_eq!(files().count(), 2, "training and test images");
+    for file in files() {
+        let bytes = fs_err::read(&file).unwrap();
+        fs_err::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let second = run(&order, &cache);
+    assert!(second.worked_on() > 0);
+    assert_eq!(second.epochs(), first.epochs());
+}
+
+/// Training behind a cut with cached features is training the whole network with frozen layers.
+#[test]
+fn a_cut_changes_nothing_but_the_time() {
+    let root = plates(&["a", "b"]);
+    let edit = json!({
+        "model": { "freeze": { "unfreeze_last": 10 } },
+        "train": { "epochs": 2, "steps_per_epoch": 2 },
+    });
+    let order = order(root.path(), 1, edit);
+    let cut = run(&order, &root.path().join("cache"));
+    let from_disk = run(&order, &root.path().join("cache"));
+    assert_eq!(from_disk.epochs(), cut.epochs());
+
+    let uncut = without_cut(&order);
+    for (cut, uncut) in cut.epochs().iter().zip(&uncut) {
+        assert!((cut.loss / uncut.loss - 1.0).abs() < 1e-3, "{cut:?} {uncut:?}");
+    }
+    assert_eq!(cut.epochs().len(), uncut.len());
+}
+
+/// The run's epochs when all layers see the images in every step.
+fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
+    let config = &order.config;
+    let backbone = Backbone::of(config.model.backbone);
+    let weights = Weights::draw(&backbone, order.seed, Device::Cpu).unwrap();
+    let folder = Folder::with_classes(&config.data.train).unwrap();
+    let pixels = decode_all(&folder, SIDE, |_| Ok::<_, Halt>(())).unwrap();
+    let labels = folder.labels().unwrap();
+    let (images, _) = train::data::split(&labels, 0.25, stream(order.seed, Purpose::Split));
+    let loss = Loss::of(2);
+    let samples = Samples {
+        inputs: Tensor::from_slice(&pixels).reshape([
+            labels.len() as i64,
+            SIDE.into(),
+            SIDE.into(),
+            3,
+        ]),
+        targets: Some(loss.targets(&labels, Device::Cpu).unwrap()),
+        images,
+    };
+    let first_trainable = backbone.graph.first_trainable(&config.model.freeze);
+    assert!(first_trainable.is_some_and(|first| first > 100), "{:?}", Freeze::UnfreezeLast(10));
+    let prefix = Prefix { backbone: &backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
+    let example = samples.inputs.narrow(0, 0, 1);
+    let mut head = stream(order.seed, Purpose::Head);
+    let mut model =
+        Model::new(prefix, first_trainable, &weights, &example, loss, &mut head).unwrap();
+    let epochs = RefCell::new(Vec::new());
+    let emit = |event: &Event| {
+        if let Event::Epoch { metrics, .. } = event {
+            epochs.borrow_mut().push(*metrics);
+        }
+        Ok(())
+    };
+    let link = Link { emit: &emit, stopped: &|| false };
+    let shuffle = stream(order.seed, Purpose::Shuffle);
+    fit(&mut model, &samples, None, config, shuffle, order.run, &link).unwrap();
+    epochs.into_inner()
+}
+
+#[test]
+fn nothing_frozen_trains_everything() {
+    let root = plates(&["a", "b"]);
+    let edit = json!({ "model": { "freeze": "none" }, "train": { "steps_per_epoch": null } });
+    let told = run(&order(root.path(), 1, edit), &root.path().join("cache"));
+    // Twelve images in batches of eight are two steps.
+    assert_eq!((told.finished().updates, told.finished().images_seen), (6, 36));
+    assert!(!root.path().join("cache").exists(), "there is nothing to cache");
+}
+
+#[test]
+fn early_stopping_goes_back_to_the_best_epoch() {
+    let root = plates(&["a", "b"]);
+    // So large a step overshoots sooner or later.
+    let edit = json!({
+        "train": { "learning_rate": 0.5, "epochs": 60 },
+        "early_stopping": { "patience": 2 },
+        "reduce_lr_on_plateau": { "patience": 1, "min_lr": 0.2 },
+    });
+    for freeze in [json!("all"), json!({ "unfreeze_last": 3 })] {
+        let mut order = order(root.path(), 1, edit.clone());
+        order.config.model.freeze = serde_json::from_value(freeze).unwrap();
+        let told = run(&order, &root.path().join("cache"));
+        let epochs = told.epochs();
+        let stopped = told.finished().stopped_early.as_ref().expect("it stops");
+        let best = epochs[stopped.best_epoch as usize - 1];
+        assert_eq!(stopped.epoch, stopped.best_epoch + 2);
+        assert_eq!(epochs.len(), stopped.epoch as usize);
+        let least = epochs.iter().filter_map(|epoch| epoch.val_loss).fold(f64::INFINITY, f64::min);
+        assert_eq!((best.val_loss, stopped.best), (Some(least), least));
+        assert_eq!(told.finished().validation.unwrap().loss, least, "the best weights are back");
+        let last = told.notes().last().unwrap().to_string();
+        assert!(last.ends_with(&format!("restored the weights of epoch {}", best.epoch)), "{last}");
+        assert!(told.notes()[0].contains("learning rate lowered"), "{:?}", told.notes());
+        assert!(epochs.last().unwrap().learning_rate < 0.5);
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_a_divergence() {
+    let root = plates(&["a", "b"]);
+    let edit = json!({ "train": { "learning_rate": 1e38, "epochs": 5 } });
+    let told = run(&order(root.path(), 1, edit), &root.path().join("cache"));
+    let Err(halt) = &told.outcome else { panic!("{:?}", told.outcome) };
+    let Outcome::Diverged { epoch, cause } = halt.outcome() else { panic!("{halt:?}") };
+    assert_eq!(epoch as usize, told.epochs().len() + 1);
+    assert!(cause.contains("loss became"), "{cause}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_said() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let refused = |edit| run(&order(root.path(), 1, edit), &cache).error();
+    let error = refused(json!({ "data": { "validation": "none" }, "early_stopping": {} }));
+    assert_eq!(error, "val_loss is monitored, and without validation images there is none");
+    let error = refused(json!({ "data": { "image_size": 16 } }));
+    assert_eq!(error, "image_size is 16, and must be at least 32");
+    let error = refused(json!({ "model": { "weights": "imagenet" } }));
+    assert!(error.contains("no file"), "{error}");
+
+    let photo = root.path().join("train/b/3.jpg");
+    let bytes = fs_err::read(&photo).unwrap();
+    fs_err::write(&photo, &bytes[..bytes.len() - 20]).unwrap();
+    let error = refused(json!({}));
+    assert!(error.contains("train/b/3.jpg is cut short"), "{error}");
+}

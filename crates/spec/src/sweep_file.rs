@@ -122,6 +122,9 @@ fn sweep_name(file: &Path) -> Result<String, Problem> {
     };
     let stem = file.file_stem().and_then(|stem| stem.to_str());
     let stem = stem.ok_or_else(|| problem("it has no name in UTF-8"))?;
+    if stem.contains(char::is_control) {
+        return Err(problem("its name has control characters"));
+    }
     if ResultsDir::is_reserved(stem) {
         return Err(problem(&format!("`{stem}` has another meaning there")));
     }

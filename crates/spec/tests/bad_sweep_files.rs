@@ -105,6 +105,9 @@ snapshots! {
     monitor_without_validation_in_a_level: extending(
         "[early_stopping]\n\n[factors]\nvalidation = [0.2, \"none\"]\n"
     );
+    one_cause_in_many_levels: extending(
+        "[data]\nvalidation = \"none\"\n\n[factors]\npatience = [5, 10, 15]\n"
+    );
     // Factors and levels.
     bad_levels: extending(
         "[factors]\nbatch_size = [16, 0, \"32\"]\nepochs = []\nlearning_rate = 1e-3\nsteps_per_epoch = [10, 10]\n"
@@ -117,6 +120,7 @@ snapshots! {
         "[factors]\nmodel = [\n    { label = \"big\", backbone = \"resnet50\" },\n    { label = \"big\", pooling = \"flatten\" },\n]\n"
     );
     level_that_changes_nothing: extending("[factors]\nmodel = [{}, { pooling = \"flatten\" }]\n");
+    unreadable_level_beside_a_like_one: extending("[factors]\nmodel = [{ label = \"A\" }, { label = \"B\", poling = \"gmp\" }]\n");
     label_over_two_lines: extending("[factors]\nmodel = [{ label = \"a\\nb\", pooling = \"gmp\" }]\n");
     one_key_in_two_factors: extending(
         "[factors]\nbatch_size = [16, 32]\nheavy = [{ batch_size = 64, epochs = 5 }]\n"

@@ -1,5 +1,6 @@
 //! Factors and their levels, by the rules that [the module above](super) tells.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::Problem;
@@ -28,14 +29,16 @@ pub(super) struct WrittenLevel {
     label: String,
     layer: Layer,
     place: Place,
+    /// Whether a problem with it is known, so that nothing else can be told of it.
+    is_wrong: bool,
 }
 
 impl WrittenFactor {
-    /// The factor that `name = node` writes; `section` stands before the name where it is written
-    /// with one.
-    pub(super) fn read(name: String, key: &Entry, reader: &mut Reader<'_>) -> Option<Self> {
-        let node = &key.value;
-        let place = reader.place(&key.key_span);
+    /// The factor that `entry` writes. `name` is how messages and tables call it: the entry's key, with
+    /// its section where the file writes one.
+    pub(super) fn read(name: String, entry: &Entry, reader: &mut Reader<'_>) -> Option<Self> {
+        let node = &entry.value;
+        let place = reader.place(&entry.key_span);
         let items = match &node.value {
             Value::Boolean(false) => {
                 return Some(Self { target: KEYS.find(&name).ok(), name, place, levels: None });
@@ -58,7 +61,7 @@ impl WrittenFactor {
         let target = match KEYS.find(&name) {
             Ok(target) => Some(target),
             Err(_) if all_tables && is_line(&name) => None,
-            Err(_) => Some(find(&name, &key.key_span, reader)?),
+            Err(_) => Some(find(&name, &entry.key_span, reader)?),
         };
         let levels = items.iter().map(|item| WrittenLevel::read(target, item, reader)).collect();
         Some(Self { name, target, place, levels: Some(levels) })
@@ -84,13 +87,23 @@ impl WrittenFactor {
 
 impl WrittenLevel {
     fn read(target: Option<Target>, node: &Node, reader: &mut Reader<'_>) -> Self {
+        let known = reader.problems.len();
+        let (label, layer) = Self::label_and_layer(target, node, reader);
+        let is_wrong = reader.problems.len() > known;
+        Self { label, layer, place: reader.place(&node.span), is_wrong }
+    }
+
+    fn label_and_layer(
+        target: Option<Target>,
+        node: &Node,
+        reader: &mut Reader<'_>,
+    ) -> (String, Layer) {
         let mut layer = Layer::default();
-        let place = reader.place(&node.span);
         let Value::Table(entries) = &node.value else {
             if let Some(target) = target {
                 layer.read(target, &node.span, node, reader);
             }
-            return Self { label: default_label(target, &node.value), layer, place };
+            return (default_label(target, &node.value), layer);
         };
         let (labels, entries): (Vec<_>, Vec<_>) =
             entries.iter().cloned().partition(|entry| entry.key == "label");
@@ -114,7 +127,7 @@ impl WrittenLevel {
             _ => layer.read_table(&entries, None, reader),
         }
         let label = label.flatten().unwrap_or_else(|| default_label(target, &rest.value));
-        Self { label, layer, place }
+        (label, layer)
     }
 }
 
@@ -124,7 +137,8 @@ fn default_label(target: Option<Target>, value: &Value) -> String {
         (Some(Target::Section(_)), Value::Boolean(true)) => "on".to_owned(),
         (Some(Target::Section(_)), Value::Table(entries)) if entries.is_empty() => "on".to_owned(),
         (Some(target), Value::Boolean(false)) if target.is_optional() => "off".to_owned(),
-        (_, value) => value.to_string(),
+        // A path may hold what a line of text may not.
+        (_, value) => value.to_string().replace(char::is_control, " "),
     }
 }
 
@@ -155,10 +169,17 @@ pub(super) fn resolve(
     let mut resolved = Vec::new();
     for factor in factors {
         let mut levels: Vec<(&WrittenLevel, Level)> = Vec::new();
-        for written in factor.levels.iter().flatten() {
+        let mut told = BTreeSet::new();
+        let usable = factor.levels.iter().flatten().filter(|level| !level.is_wrong);
+        for written in usable {
             let mut stack = baseline.0.clone();
             stack.push(&written.layer);
-            let Some(config) = stack.config(file, problems) else {
+            let mut own = Vec::new();
+            let Some(config) = stack.config(file, &mut own) else {
+                // One cause breaks many levels alike: the first of them shows it.
+                own.retain(|problem| !told.contains(problem.message()));
+                told.extend(own.iter().map(|problem| problem.message().to_owned()));
+                problems.extend(own);
                 continue;
             };
             report_twin(factor, written, &config, &levels, problems);

@@ -22,7 +22,7 @@ use crate::output::Console;
 /// Stdout cannot be written.
 #[derive(Debug, Error, Diagnostic)]
 #[error("cannot write to stdout: {0}")]
-pub struct StdoutError(#[from] io::Error);
+pub struct StdoutError(io::Error);
 
 impl Ends for StdoutError {
     fn exit_code(&self) -> u8 {

@@ -56,7 +56,7 @@ pub enum ExecuteError {
     Store(#[from] WriteError),
     /// Signals cannot be caught.
     #[error("cannot prepare for Ctrl-C: {0}")]
-    Signals(#[source] std::io::Error),
+    Signals(std::io::Error),
 }
 
 impl Ends for ExecuteError {
@@ -262,7 +262,7 @@ impl Execution<'_> {
             Effect::Open(slot, run) => {
                 if let Some(work) = self.work.get(&run) {
                     self.progress.activity(slot, &Activity::Run { label: &work.label });
-                    self.stations[slot].open(self.store.begin(work)?);
+                    self.stations[slot].open(self.store.begin(work)?)?;
                 }
             }
             Effect::Store(slot, run, outcome) => self.store_outcome(slot, run, outcome)?,

@@ -21,10 +21,9 @@ pub struct Fingerprinter {
 #[derive(Debug, Error, Diagnostic)]
 pub enum FingerprintError {
     /// A sweep names a folder that is not there.
-    #[error("the folder of the {what} images does not exist: {}", folder.display())]
+    #[error("`data.{what}` names a folder that does not exist: {}", folder.display())]
     #[diagnostic(help(
-        "`data.{what}` in the sweep file says where they are, relative to that file; \
-         `sweep data synth DIR` makes a set to try things with"
+        "it is relative to the sweep file; `sweep data synth DIR` makes a set to try things with"
     ))]
     Missing {
         /// The setting: train, validation or test.
@@ -33,7 +32,7 @@ pub enum FingerprintError {
         folder: PathBuf,
     },
     /// A folder without a single file.
-    #[error("the folder of the {what} images is empty: {}", folder.display())]
+    #[error("`data.{what}` names an empty folder: {}", folder.display())]
     Empty {
         /// The setting.
         what: &'static str,
@@ -41,7 +40,7 @@ pub enum FingerprintError {
         folder: PathBuf,
     },
     /// Images to learn from that stand in no class folder.
-    #[error("the folder of the {what} images has no class folders: {}", folder.display())]
+    #[error("`data.{what}` names a folder without class folders: {}", folder.display())]
     #[diagnostic(help("put the images of each class into a folder with the class's name"))]
     NoClasses {
         /// The setting.
@@ -58,7 +57,13 @@ pub enum FingerprintError {
     },
     /// Reading failed.
     #[error("cannot fingerprint the data: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for FingerprintError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Ends for FingerprintError {

@@ -9,6 +9,7 @@ use miette::MietteHandlerOpts;
 use sweep::cli::{Cli, Color, Global};
 use sweep::exit::Failure;
 use sweep::output::Console;
+use textwrap::{WordSeparator, WordSplitter};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -55,8 +56,17 @@ fn log_to(console: &Console, global: &Global, color: bool) {
 }
 
 fn show_errors(color: bool) {
+    let terminal = io::stderr().is_terminal();
     let hook = move |_: &_| {
-        let options = MietteHandlerOpts::new().color(color).unicode(true).break_words(false);
+        // Lines break at spaces alone, so that a path stays in one piece; and in a terminal alone,
+        // so that a log can be searched.
+        let options = MietteHandlerOpts::new()
+            .color(color)
+            .unicode(true)
+            .break_words(false)
+            .wrap_lines(terminal)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation);
         Box::new(options.build()) as Box<dyn miette::ReportHandler>
     };
     // It fails only where a handler is set already, and nobody sets one before.

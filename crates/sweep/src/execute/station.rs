@@ -13,7 +13,7 @@ const LAST_WORDS: usize = 4096;
 /// So many lines of it are shown.
 const LAST_LINES: usize = 10;
 
-/// A slot's worker, the attempt under way, and the worker's last words.
+/// A slot's worker, the attempt under way, and what was said since the last run.
 #[derive(Debug, Default)]
 pub(super) struct Station {
     worker: Option<Worker>,
@@ -59,7 +59,8 @@ impl Station {
         if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") }
     }
 
-    /// Takes down what the worker says on stderr: in the log of the attempt under way, and in mind.
+    /// Takes down what the worker says on stderr: in the log of the attempt under way, and in mind
+    /// until the run has ended.
     pub(super) fn log(&mut self, said: &[u8]) -> Result<(), WriteError> {
         self.last_words.extend(said);
         let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
@@ -70,8 +71,12 @@ impl Station {
         }
     }
 
-    pub(super) fn open(&mut self, attempt: Attempt) {
+    /// Opens the log. What was said since the last run belongs to this one: stderr and stdout are two
+    /// pipes, and what comes first out of them need not have gone in first.
+    pub(super) fn open(&mut self, mut attempt: Attempt) -> Result<(), WriteError> {
+        attempt.log(self.last_words.make_contiguous())?;
         self.attempt = Some(attempt);
+        Ok(())
     }
 
     /// The attempt under way, if it is one at `run`.
@@ -81,6 +86,7 @@ impl Station {
 
     /// Takes the attempt at `run` out, to be ended.
     pub(super) fn close(&mut self, run: RunId) -> Option<Attempt> {
+        self.last_words.clear();
         self.attempt.take_if(|attempt| attempt.run() == run)
     }
 }

@@ -12,7 +12,13 @@ use crate::exit::{self, Ends};
 #[derive(Debug, Error, Diagnostic)]
 #[error("cannot aggregate the runs: {0}")]
 #[diagnostic(help("this is a mistake in sweep: please report it with the sweep's plan.json"))]
-pub struct FrameError(#[from] PolarsError);
+pub struct FrameError(PolarsError);
+
+impl From<PolarsError> for FrameError {
+    fn from(error: PolarsError) -> Self {
+        Self(error)
+    }
+}
 
 impl Ends for FrameError {
     fn exit_code(&self) -> u8 {

@@ -11,7 +11,7 @@ use crate::exit::{self, Ends};
 /// Something could not be written; nothing that was written before is lost.
 #[derive(Debug, Error)]
 #[error("cannot store results: {0}")]
-pub struct WriteError(#[from] io::Error);
+pub struct WriteError(io::Error);
 
 impl Diagnostic for WriteError {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
@@ -29,6 +29,12 @@ impl Diagnostic for WriteError {
 impl Ends for WriteError {
     fn exit_code(&self) -> u8 {
         exit::ENVIRONMENT
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self(error)
     }
 }
 
@@ -80,7 +86,13 @@ pub enum ReadError {
     },
     /// Reading failed.
     #[error("cannot read results: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Ends for ReadError {

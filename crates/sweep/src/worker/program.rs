@@ -30,7 +30,7 @@ pub enum ProgramError {
     /// We do not know where we are ourselves.
     #[error("cannot tell where sweep itself lies, so not where its worker is: {0}")]
     #[diagnostic(help("SWEEP_TRAIN names a worker"))]
-    Nowhere(#[from] io::Error),
+    Nowhere(io::Error),
 }
 
 impl Ends for ProgramError {
@@ -99,8 +99,10 @@ impl Program {
     /// When there is none.
     pub fn find() -> Result<Self, ProgramError> {
         let file = match env::var_os("SWEEP_TRAIN").filter(|named| !named.is_empty()) {
-            Some(named) => std::path::absolute(named)?,
-            None => env::current_exe()?.with_file_name("sweep-train"),
+            Some(named) => std::path::absolute(named).map_err(ProgramError::Nowhere)?,
+            None => {
+                env::current_exe().map_err(ProgramError::Nowhere)?.with_file_name("sweep-train")
+            }
         };
         if file.is_file() { Ok(Self(file)) } else { Err(ProgramError::Missing { file }) }
     }

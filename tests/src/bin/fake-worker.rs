@@ -1,0 +1,239 @@
+//! A worker that trains nothing and does what a script says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a fake that breaks is a test that fails"
+)]
+
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use end_to_end::script::{self, Act, Script, Start};
+use spec::protocol::{self, Event, Order, RunOrder};
+use spec::record::{
+    EpochMetrics, Evaluation, Finished, ImageSet, Outcome, Prediction, Predictions,
+};
+
+const TEST_IMAGES: u64 = 744;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--probe") {
+        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","gpus":[]}}"#);
+        return;
+    }
+    let file = std::env::var_os(script::VARIABLE).unwrap();
+    let script: Script = serde_json::from_reader(fs_err::File::open(file).unwrap()).unwrap();
+    let version = match script.start {
+        Start::Hello => protocol::VERSION,
+        Start::OtherVersion => protocol::VERSION + 1,
+        Start::Die => {
+            eprintln!("cannot load the library of tears");
+            process::exit(9);
+        }
+    };
+    let (to, inbox) = mpsc::channel();
+    listen(to.clone());
+    say(&Event::Hello { version, device: "fake".to_owned() });
+    let worker = Worker { script: &script, to, inbox };
+    while let Ok(Heard::Order(order)) = worker.inbox.recv() {
+        if let Order::Bundle(bundle) = order {
+            bundle.runs.iter().all(|run| worker.run(run));
+            say(&Event::Idle);
+        }
+    }
+}
+
+/// Something that the worker waits for.
+enum Heard {
+    /// A line on stdin.
+    Order(Order),
+    /// The end of stdin.
+    End,
+    /// The socket's answer.
+    Go,
+}
+
+fn listen(to: Sender<Heard>) {
+    thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let order = serde_json::from_str(&line.unwrap()).unwrap();
+            to.send(Heard::Order(order)).unwrap();
+        }
+        to.send(Heard::End).unwrap();
+    });
+}
+
+fn say(event: &Event) {
+    println!("{}", serde_json::to_string(event).unwrap());
+}
+
+struct Worker<'a> {
+    script: &'a Script,
+    to: Sender<Heard>,
+    inbox: Receiver<Heard>,
+}
+
+impl Worker<'_> {
+    /// Whether the next run may follow.
+    fn run(&self, order: &RunOrder) -> bool {
+        if self.inbox.try_recv().is_ok() {
+            return false;
+        }
+        let run = order.run;
+        say(&Event::Started { run });
+        eprintln!("seed {}: chatter", order.seed);
+        let outcome = match self.act(order) {
+            Act::Finish => self.finish(order),
+            Act::Wait => match self.check_in_and_wait(order) {
+                true => self.finish(order),
+                false => Outcome::Interrupted { cause: "asked to stop".to_owned() },
+            },
+            Act::Deaf => {
+                let _socket = self.check_in(order);
+                loop {
+                    thread::park();
+                }
+            }
+            Act::Fail => Outcome::Failed { cause: "scripted failure\nin two lines".to_owned() },
+            Act::Diverge => {
+                epoch(order, 1);
+                Outcome::Diverged { epoch: 2, cause: "the loss became infinite".to_owned() }
+            }
+            Act::Abort => {
+                epoch(order, 1);
+                epoch(order, 2);
+                process::abort();
+            }
+            Act::Exit(code) => {
+                epoch(order, 1);
+                process::exit(code);
+            }
+            Act::Garbage => {
+                println!("Epoch 1/50: loss=0.5");
+                loop {
+                    thread::park();
+                }
+            }
+            Act::HalfLine => {
+                print!("{{\"type\":\"finished\",\"run\":");
+                std::io::stdout().flush().unwrap();
+                process::exit(0);
+            }
+            Act::WrongRun => {
+                let run = spec::run_id::RunId::from_digest([1; 32]);
+                let outcome = Outcome::Failed { cause: "not mine".to_owned() };
+                say(&Event::Finished { run, outcome });
+                loop {
+                    thread::park();
+                }
+            }
+        };
+        let ended = !matches!(outcome, Outcome::Interrupted { .. });
+        if ended {
+            self.note_in_ledger(order);
+        }
+        say(&Event::Finished { run, outcome });
+        ended
+    }
+
+    fn act(&self, order: &RunOrder) -> Act {
+        let batch_size = order.config.train.batch_size;
+        let fits = |rule: &&script::Rule| {
+            rule.seed.is_none_or(|seed| seed == order.seed)
+                && rule.batch_size.is_none_or(|size| size == batch_size)
+        };
+        self.script.rules.iter().find(fits).map_or(Act::Finish, |rule| rule.act.clone())
+    }
+
+    fn check_in(&self, order: &RunOrder) -> UnixStream {
+        let mut socket = UnixStream::connect(&self.script.socket).unwrap();
+        writeln!(socket, "{} {}", order.seed, order.config.train.batch_size).unwrap();
+        socket
+    }
+
+    /// Whether it may go on; no when asked to stop.
+    fn check_in_and_wait(&self, order: &RunOrder) -> bool {
+        epoch(order, 1);
+        let mut socket = self.check_in(order);
+        let mut answer = socket.try_clone().unwrap();
+        let to = self.to.clone();
+        thread::spawn(move || {
+            if answer.read(&mut [0; 8]).is_ok_and(|length| length > 0) {
+                to.send(Heard::Go).unwrap();
+            }
+        });
+        let goes_on = matches!(self.inbox.recv(), Ok(Heard::Go));
+        if !goes_on {
+            writeln!(socket, "stopped").unwrap();
+        }
+        goes_on
+    }
+
+    fn finish(&self, order: &RunOrder) -> Outcome {
+        let run = order.run;
+        say(&Event::Progress { stage: protocol::Stage::Decode, done: 40, total: 40 });
+        (1..=3).for_each(|number| epoch(order, number));
+        say(&Event::Note { run, text: "stopped early at epoch 3".to_owned() });
+        let (predictions, test) = predict(order);
+        say(&Event::Predictions { run, predictions });
+        Outcome::Finished(Finished {
+            epochs: 3,
+            updates: 300,
+            images_seen: 9600,
+            stopped_early: None,
+            validation: Some(Evaluation { images: 8, correct: 4 + order.seed % 4, loss: 0.5 }),
+            test,
+        })
+    }
+
+    fn note_in_ledger(&self, order: &RunOrder) {
+        let mut ledger =
+            fs_err::OpenOptions::new().append(true).create(true).open(&self.script.ledger).unwrap();
+        writeln!(ledger, "{} {}", order.seed, order.config.train.batch_size).unwrap();
+    }
+}
+
+fn epoch(order: &RunOrder, number: u32) {
+    let metrics = EpochMetrics {
+        epoch: number,
+        loss: 1.0 / f64::from(number),
+        accuracy: 0.5,
+        val_loss: Some(2.0 / f64::from(number)),
+        val_accuracy: Some(0.5),
+        learning_rate: order.config.train.learning_rate,
+        seconds: 0.25,
+    };
+    say(&Event::Epoch { run: order.run, metrics });
+}
+
+/// A test folder with class folders is a labelled one.
+fn predict(order: &RunOrder) -> (Predictions, Option<Evaluation>) {
+    let classes = vec!["cleaned".to_owned(), "dirty".to_owned()];
+    let Some(test) = &order.config.data.test else {
+        return (Predictions { classes, images: Vec::new() }, None);
+    };
+    let (folders, files): (Vec<_>, Vec<_>) = fs_err::read_dir(test)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .partition(|p| p.is_dir());
+    if !folders.is_empty() {
+        let varied = u64::from(order.config.train.batch_size) * 7 + order.seed * 13;
+        let correct = 400 + varied % 100;
+        let test = Evaluation { images: TEST_IMAGES, correct, loss: 0.5 };
+        return (Predictions { classes, images: Vec::new() }, Some(test));
+    }
+    let images = files.iter().map(|file| unlabelled(file)).collect();
+    (Predictions { classes, images }, None)
+}
+
+fn unlabelled(file: &Path) -> Prediction {
+    let image = file.file_name().unwrap().to_string_lossy().into_owned();
+    let predicted = u32::from(image.as_bytes()[3] % 2);
+    let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
+    Prediction { set: ImageSet::Test, image, label: None, predicted, probabilities }
+}

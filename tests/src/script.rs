@@ -1,0 +1,70 @@
+//! What the fake worker is told to do.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The environment variable that names the file with the [`Script`], as JSON.
+pub const VARIABLE: &str = "FAKE_WORKER";
+
+/// A fake worker's instructions.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Script {
+    /// How it comes up.
+    pub start: Start,
+    /// What it does with which run; the first rule that fits counts, and without one it is
+    /// [`Act::Finish`].
+    pub rules: Vec<Rule>,
+    /// Gets a line for each run that came to its end: `seed batch_size`.
+    pub ledger: PathBuf,
+    /// A Unix socket at which it checks in, where it is told to: `seed batch_size`.
+    pub socket: PathBuf,
+}
+
+/// How a worker comes up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// As it should.
+    #[default]
+    Hello,
+    /// It says why it cannot, and ends.
+    Die,
+    /// It speaks another version.
+    OtherVersion,
+}
+
+/// What to do with a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rule {
+    /// Runs with this seed; absent: any.
+    pub seed: Option<u64>,
+    /// Runs with this batch size; absent: any.
+    pub batch_size: Option<u32>,
+    /// What happens.
+    pub act: Act,
+}
+
+/// Ways in which a run goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// Three epochs, and a score that follows from batch size and seed.
+    Finish,
+    /// The same, but only when the socket says so; obeys `stop` before that.
+    Wait,
+    /// Checks in, then goes on for ever and hears no `stop`.
+    Deaf,
+    /// Ends as `failed`.
+    Fail,
+    /// Ends as `diverged`.
+    Diverge,
+    /// The process ends with SIGABRT after two epochs.
+    Abort,
+    /// The process ends with this exit code after an epoch.
+    Exit(i32),
+    /// A line that is no event.
+    Garbage,
+    /// Half an event, then the process ends.
+    HalfLine,
+    /// The end of another run.
+    WrongRun,
+}

@@ -1,0 +1,78 @@
+//! Disks that are full or may not be written: for real, on small file systems of their own.
+//!
+//! Mounting needs root. Where we are not, the tests say so and check what can be checked.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::bench::{Bench, Ran};
+
+/// A small file system, unmounted at the end.
+struct Mount<'a>(&'a Path);
+
+impl<'a> Mount<'a> {
+    fn new(place: &'a Path, options: &str) -> Option<Self> {
+        fs_err::create_dir_all(place).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "sweep-test"])
+            .arg(place)
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self(place)),
+            failed => {
+                eprintln!("cannot mount a file system here, so this is not tested: {failed:?}");
+                None
+            }
+        }
+    }
+
+    fn remount(&self, options: &str) {
+        let output = Command::new("mount").args(["-o", options]).arg(self.0).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+fn ends_once(ran: &Ran, with: &str) {
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches(with).count(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("finished runs are kept"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_full_disk_ends_the_sweep_once_and_it_goes_on_when_there_is_room() {
+    let bench = Bench::new();
+    let results = bench.path("results");
+    // Folders and files take a page each: the first runs fit, the last do not.
+    let Some(mount) = Mount::new(&results, "size=80k") else { return };
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    ends_once(&ran, "No space left on device");
+    let done = bench.results().iter().filter(|file| file.ends_with("result.json")).count();
+    assert!((1..6).contains(&done), "{done}");
+    mount.remount("remount,size=8m");
+    let resumed = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(resumed.stderr.contains(&format!("6 runs: {done} done before")), "{}", resumed.stderr);
+    drop(mount);
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_ends_the_sweep_once_and_can_still_be_read() {
+    let bench = Bench::new();
+    let results = bench.path("results");
+    let Some(mount) = Mount::new(&results, "size=8m") else { return };
+    let first = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    mount.remount("remount,ro");
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    ends_once(&ran, "Read-only file system");
+    let report = bench.sweep(&["report"]);
+    assert_eq!((report.code, report.stdout), (0, first.stdout));
+    assert_eq!(bench.sweep(&["doctor"]).code, 5);
+    drop(mount);
+}

@@ -1,0 +1,116 @@
+//! Ctrl-C, SIGTERM, kill -9, and two at once.
+
+use end_to_end::script::Act;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bench::Bench;
+
+fn signal(child: &std::process::Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// What an undisturbed sweep prints.
+fn undisturbed(bench: &Bench) -> String {
+    bench.sweep(&["run", "batch_size.toml", "--results", "undisturbed"]).stdout
+}
+
+#[test]
+fn ctrl_c_stores_what_runs_as_interrupted_and_the_next_run_goes_on() {
+    for by in [Signal::INT, Signal::TERM] {
+        let bench = Bench::new();
+        bench.rule(2, 16, Act::Wait);
+        let child = bench.start(&["run", "batch_size.toml"]);
+        let worker = bench.accept();
+        assert_eq!(worker.who, "2 16");
+        signal(&child, by);
+        assert_eq!(worker.rest(), "stopped\n", "it is asked, not killed");
+        let ran = bench.wait(child);
+        assert_eq!(ran.code, 130, "{}", ran.stderr);
+        assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"));
+        assert_eq!(ran.stdout, "");
+        let folder = bench.run_folder("b16-lr0.0001-s2");
+        let read = |name: &str| fs_err::read_to_string(folder.join(name)).unwrap();
+        assert!(read("result.json").contains(r#""outcome": "interrupted""#));
+        assert_eq!(read("metrics.csv").lines().count(), 2, "its one epoch is kept");
+        let status = bench.sweep(&["status"]);
+        assert!(
+            status
+                .stdout
+                .contains("| batch_size |    6 |        3 |      0 |           1 |       2 |"),
+            "{}",
+            status.stdout
+        );
+
+        let done = bench.ledger().len();
+        bench.script(|_| {});
+        let resumed = bench.sweep(&["run", "batch_size.toml"]);
+        assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+        assert_eq!(bench.ledger().len(), 6);
+        assert_eq!(done, 3);
+        assert_eq!(resumed.stdout, undisturbed(&bench));
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_kills_a_worker_that_does_not_listen() {
+    let bench = Bench::new();
+    bench.rule(2, 16, Act::Deaf);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    signal(&child, Signal::INT);
+    signal(&child, Signal::TERM);
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert_eq!(worker.rest(), "", "the worker is gone");
+    bench.script(|_| {});
+    assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);
+    assert_eq!(bench.ledger().len(), 6);
+}
+
+#[test]
+fn kill_9_leaves_nothing_half_written_and_takes_the_workers_along() {
+    let bench = Bench::new();
+    bench.rule(2, 16, Act::Deaf);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    signal(&child, Signal::KILL);
+    assert_eq!(worker.rest(), "", "the worker died too");
+    assert_eq!(bench.wait(child).code, 137);
+    let results = bench.results();
+    let done = results.iter().filter(|file| file.ends_with("result.json")).count();
+    assert_eq!(done, 3, "{results:?}");
+    assert!(bench.sweep(&["status"]).stdout.contains("nothing is at work"));
+
+    bench.script(|_| {});
+    let resumed = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    let mut once = bench.ledger();
+    once.dedup();
+    assert_eq!((once.len(), bench.ledger().len()), (6, 6), "every run once");
+    assert_eq!(resumed.stdout, undisturbed(&bench));
+}
+
+#[test]
+fn a_second_sweep_waits_for_the_first() {
+    let bench = Bench::new();
+    bench.rule(2, 16, Act::Wait);
+    let first = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let status = bench.sweep(&["status"]);
+    let at_work = format!("process {} is at work since", first.id());
+    assert!(status.stdout.contains(&at_work), "{}", status.stdout);
+
+    let mut second = bench.start(&["run", "batch_size.toml"]);
+    let mut stderr = std::io::BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+    assert!(line.starts_with(&format!("waiting: process {} works", first.id())), "{line}");
+
+    worker.go_on();
+    assert_eq!(bench.wait(first).code, 0);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut rest).unwrap();
+    assert_eq!(rest, "6 runs: all done before\n");
+    assert!(second.wait().unwrap().success());
+    assert_eq!(bench.ledger().len(), 6);
+}

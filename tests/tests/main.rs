@@ -1,0 +1,10 @@
+//! The real `sweep` binary, mostly with the fake worker, at last with the real one.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
+
+mod bench;
+mod disk;
+mod files;
+mod interrupt;
+mod report;
+mod run;
+mod workers;

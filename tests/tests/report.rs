@@ -1,0 +1,132 @@
+//! What is printed of what came out.
+
+use crate::bench::Bench;
+
+#[test]
+fn unlabelled_test_images_get_a_submission() {
+    let bench = Bench::new();
+    for number in [2, 0, 1] {
+        bench.write(&format!("data/plates/000{number}.jpg"), "plate");
+    }
+    let args =
+        ["run", "batch_size.toml", "--set", "test=\"data/plates\"", "--set", "batch_size=16"];
+    let ran = bench.sweep(&args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let submission = bench.run_folder("b16-lr0.0001-s1").join("submission.csv");
+    insta::assert_snapshot!(fs_err::read_to_string(submission).unwrap(), @"
+    id,label
+    0000,cleaned
+    0001,dirty
+    0002,cleaned
+    ");
+    let table = ran.stdout.split("To hand in").next().unwrap();
+    insta::assert_snapshot!(table, @"
+    # batch_size
+
+    | factor     | level         |              score | validation accuracy | seeds |  std |     min - max |
+    | ---------- | ------------- | -----------------: | ------------------: | ----: | ---: | ------------: |
+    | batch_size | 16 (baseline) | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
+    | batch_size | 32            | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
+    | batch_size | 64            | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
+
+    The test images have no labels here: a score comes from the leaderboard, and the validation accuracy stands beside it.
+
+    One validation image of 8 is worth 12500 points. The standard error of one score near 68750 is 16388 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    ");
+    assert_eq!(ran.stdout.matches("submission.csv").count(), 6, "{}", ran.stdout);
+}
+
+#[test]
+fn without_test_images_the_score_is_the_validation_accuracy() {
+    let bench = Bench::new();
+    let base = bench.read("base.toml").replace("test = \"data/test\"", "");
+    bench.write("base.toml", &base);
+    let ran = bench.sweep(&["run", "batch_size.toml", "--score-format", "percent"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    insta::assert_snapshot!(ran.stdout, @"
+    # batch_size
+
+    | factor     | level         | validation accuracy (%) | seeds |  std |     min - max |
+    | ---------- | ------------- | ----------------------: | ----: | ---: | ------------: |
+    | batch_size | 16            |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
+    | batch_size | 32 (baseline) |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
+    | batch_size | 64            |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
+
+    One validation image of 8 is worth 12.50 percentage points. The standard error of one score near 68.75 is 16.39 percentage points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    ");
+}
+
+#[test]
+fn reports_come_from_the_results_folder_alone() {
+    let bench = Bench::new();
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    for gone in ["data", "base.toml", "batch_size.toml"] {
+        let path = bench.path(gone);
+        if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
+            .unwrap();
+    }
+    fs_err::remove_file(bench.path("results/batch_size/report.md")).unwrap();
+    assert_eq!(bench.sweep(&["report"]).stdout, ran.stdout);
+    assert_eq!(bench.sweep(&["report", "batch_size"]).stdout, ran.stdout);
+    assert_eq!(bench.read("results/batch_size/report.md"), ran.stdout, "made anew");
+    insta::assert_snapshot!(bench.sweep(&["report", "--score-format", "fraction"]).stdout, @"
+    # batch_size
+
+    | factor     | level         |  score | seeds |    std |       min - max |
+    | ---------- | ------------- | -----: | ----: | -----: | --------------: |
+    | batch_size | 16            | 0.5800 |     2 | 0.0124 | 0.5712 - 0.5887 |
+    | batch_size | 32 (baseline) | 0.5961 |     2 | 0.0124 | 0.5874 - 0.6048 |
+    | batch_size | 64            | 0.6284 |     2 | 0.0124 | 0.6196 - 0.6371 |
+
+    One test image of 744 is worth 0.0013. The standard error of one score near 0.5961 is 0.0180 (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    ");
+    let json = bench.sweep(&["report", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["rows"][0]["score"]["n"], 2);
+    let csv = bench.read("results/batch_size/runs.csv");
+    assert_eq!(csv.lines().count(), 7);
+    let unknown = bench.sweep(&["report", "batchsize"]);
+    assert_eq!(unknown.code, 2);
+    insta::assert_snapshot!(unknown.stderr, @"
+    × there is no sweep `batchsize` in results; it has batch_size
+    help: --results names another folder
+    ");
+}
+
+#[test]
+fn plan_says_what_would_run_and_touches_nothing() {
+    let bench = Bench::new();
+    let plan = bench.sweep(&["plan", "batch_size.toml"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    insta::assert_snapshot!(plan.stdout, @"
+    # batch_size
+
+    | factor     | level | runs | state              |
+    | ---------- | ----- | ---: | ------------------ |
+    | baseline   |       |    2 | 2 to do            |
+    | batch_size | 16    |    2 | 2 to do            |
+    | batch_size | 32    |    2 | 2 to do (baseline) |
+    | batch_size | 64    |    2 | 2 to do            |
+
+    6 runs, 6 to do
+    ");
+    assert!(!bench.path("results").exists());
+    bench.sweep(&["run", "batch_size.toml"]);
+    let plan = bench.sweep(&["plan", "batch_size.toml", "--json"]).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!((&plan[0]["runs"], &plan[0]["to_do"]), (&6.into(), &0.into()));
+    assert_eq!(plan[0]["rows"][1]["runs"][0]["run"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn an_empty_results_folder_is_no_error() {
+    let bench = Bench::new();
+    let status = bench.sweep(&["status"]);
+    assert_eq!(
+        (status.code, status.stdout.as_str()),
+        (0, "no sweep has run in results; nothing is at work there\n")
+    );
+    let report = bench.sweep(&["report"]);
+    assert_eq!((report.code, report.stdout.as_str()), (0, ""));
+    assert!(!bench.path("results").exists(), "looking makes no folder");
+}

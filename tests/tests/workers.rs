@@ -1,0 +1,115 @@
+//! Workers that die, lie or never come up.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use end_to_end::script::{Act, Start};
+
+use crate::bench::{Bench, Ran};
+
+/// One run goes wrong in this way; the others finish.
+fn one_run_does(act: Act) -> (Bench, Ran) {
+    let bench = Bench::new();
+    bench.rule(1, 32, act);
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(bench.ledger().len(), 5, "{}", ran.stderr);
+    (bench, ran)
+}
+
+fn cause(bench: &Bench) -> String {
+    let file = bench.run_folder("b32-lr0.0001-s1").join("result.json");
+    let result: serde_json::Value =
+        serde_json::from_str(&fs_err::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(result["outcome"], "failed");
+    result["cause"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_worker_that_aborts_costs_one_run() {
+    let (bench, ran) = one_run_does(Act::Abort);
+    insta::assert_snapshot!(cause(&bench), @"
+    the worker was killed by SIGABRT (6); its last words:
+    seed 1: chatter
+    ");
+    let metrics = bench.run_folder("b32-lr0.0001-s1").join("metrics.csv");
+    let epochs = fs_err::read_to_string(metrics).unwrap().lines().count();
+    assert_eq!(epochs, 3, "two epochs were measured before");
+    assert!(ran.stdout.contains("1 of 2 failed"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_worker_that_exits_costs_one_run() {
+    insta::assert_snapshot!(cause(&one_run_does(Act::Exit(7)).0), @"
+    the worker ended with exit code 7; its last words:
+    seed 1: chatter
+    ");
+    insta::assert_snapshot!(cause(&one_run_does(Act::Exit(0)).0), @"
+    the worker ended with exit code 0; its last words:
+    seed 1: chatter
+    ");
+}
+
+#[test]
+fn a_worker_that_does_not_speak_the_protocol_is_killed() {
+    insta::assert_snapshot!(cause(&one_run_does(Act::Garbage).0), @"the worker wrote a line that is no event (expected value at line 1 column 1): `Epoch 1/50: loss=0.5`; it was killed");
+    insta::assert_snapshot!(cause(&one_run_does(Act::HalfLine).0), @r#"the worker ended in the middle of a line: `{\"type\":\"finished\",\"run\":`; it was killed"#);
+    insta::assert_snapshot!(cause(&one_run_does(Act::WrongRun).0), @"the worker ended run 0101010101010101010101010101010101010101010101010101010101010101, which it had not begun; it was killed");
+}
+
+#[test]
+fn a_worker_that_does_not_come_up_ends_the_sweep_once() {
+    let bench = Bench::new();
+    bench.script(|script| script.start = Start::Die);
+    let ran = bench.sweep(&["run", "batch_size.toml", "--devices", "cpu:3"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(ran.stderr, @"
+    6 runs: 0 done before, 6 to do on cpu 1 (1 thread), cpu 2 (1 thread), cpu 3 (1 thread)
+      × the worker [WORKER] ended with exit code 9; its last words:
+      │ cannot load the library of tears
+      help: `sweep doctor` looks for what is missing, `./scripts/setup` gets it; then give the same command: finished runs are kept
+    ");
+    assert_eq!(ran.stdout, "");
+    bench.script(|script| script.start = Start::OtherVersion);
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(ran.stderr, @"
+    6 runs: 0 done before, 6 to do on cpu 1 (4 threads)
+      × the worker [WORKER] speaks version 2 of the protocol, and this sweep speaks 1: build both from the same source
+      help: `sweep doctor` looks for what is missing, `./scripts/setup` gets it; then give the same command: finished runs are kept
+    ");
+}
+
+#[test]
+fn without_libtorch_it_says_what_the_loader_says() {
+    let bench = Bench::new();
+    bench.write(
+        "sweep-train",
+        "#!/bin/sh\necho \"$0: error while loading shared libraries: libtorch_cpu.so: \
+         cannot open shared object file: No such file or directory\" >&2\nexit 127\n",
+    );
+    let script = bench.path("sweep-train");
+    fs_err::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let with = |args: &[&str]| {
+        let mut command = bench.command(args);
+        let output = command.env("SWEEP_TRAIN", &script).output().unwrap();
+        let text =
+            String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, said) = with(&["run", "batch_size.toml"]);
+    assert_eq!(code, Some(5));
+    assert_eq!(said.matches("libtorch_cpu.so").count(), 1, "{said}");
+    let (code, said) = with(&["doctor"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("libtorch_cpu.so") && said.contains("missing"), "{said}");
+}
+
+#[test]
+fn without_a_worker_it_says_so_before_anything_starts() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["run", "batch_size.toml"]);
+    let output = command.env("SWEEP_TRAIN", bench.path("nowhere")).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("there is no worker"), "{said}");
+}

@@ -30,8 +30,8 @@ mod write;
 
 pub use write::WriteError;
 
-/// A set of photographs. The same seed gives the same bytes on every machine, and photograph
-/// number *i* is the same however many there are.
+/// A set of photographs. One build gives the same bytes for the same seed wherever it runs, and
+/// photograph number *i* is the same however many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plates {
     /// What all randomness hangs on.

@@ -16,8 +16,8 @@ impl Preprocessing {
     /// Turns pixels `[images, height, width, 3]` of 8 bits into the input of a backbone on `device`,
     /// `[images, 3, height, width]` in 32-bit floats.
     ///
-    /// Memory stays in the order of the pixels, which is PyTorch's `channels_last`: on a CPU the
-    /// convolutions then run faster than with channels first.
+    /// Memory stays in the order of the pixels, which is PyTorch's `channels_last`: that saves a copy,
+    /// and convolutions run no slower than with channels first.
     ///
     /// # Errors
     /// What libtorch says, such as that memory ran out.

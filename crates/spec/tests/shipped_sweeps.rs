@@ -45,7 +45,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
         patience (Patience of early stopping, x5): patience = [5] [10*] [15]
         steps_per_epoch (Steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
         steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
-        unfreeze (Last ten layers unfrozen or not, x3): freeze = [all*] [unfreeze_last = 10]
+        unfreeze (Last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
         ");
 }
 

@@ -87,35 +87,18 @@ fn a_level_given_twice() {
 fn patience_without_validation() {
     insta::assert_snapshot!(
         with("[baseline.data]\nvalidation = \"none\"\n[factors]\npatience = [5, 10]"), @r#"
-      × batch_size.toml has 2 problems
-
-    Error: 
-      × early stopping watches `val_loss`, but there is no validation data
-       ╭─[batch_size.toml:6:13]
-     3 │ [baseline.data]
-     4 │ validation = "none"
-       ·              ───┬──
-       ·                 ╰── no validation data
-     5 │ [factors]
-     6 │ patience = [5, 10]
-       ·             ┬
-       ·             ╰── watches `val_loss`
-       ╰────
-      help: set data.validation to a share such as 0.2 or to a folder, watch "loss" instead, or switch it off with early_stopping = false
-
-    Error: 
-      × early stopping watches `val_loss`, but there is no validation data
-       ╭─[batch_size.toml:6:16]
-     3 │ [baseline.data]
-     4 │ validation = "none"
-       ·              ───┬──
-       ·                 ╰── no validation data
-     5 │ [factors]
-     6 │ patience = [5, 10]
-       ·                ─┬
-       ·                 ╰── watches `val_loss`
-       ╰────
-      help: set data.validation to a share such as 0.2 or to a folder, watch "loss" instead, or switch it off with early_stopping = false
+     × early stopping watches `val_loss`, but there is no validation data
+      ╭─[batch_size.toml:6:13]
+    3 │ [baseline.data]
+    4 │ validation = "none"
+      ·              ───┬──
+      ·                 ╰── no validation data
+    5 │ [factors]
+    6 │ patience = [5, 10]
+      ·             ┬
+      ·             ╰── watches `val_loss`
+      ╰────
+     help: set data.validation to a share such as 0.2 or to a folder, watch "loss" instead, or switch it off with early_stopping = false
     "#
     );
 }

@@ -5,6 +5,7 @@ mod bench;
 mod disk;
 mod files;
 mod interrupt;
+mod real;
 mod report;
 mod run;
 mod workers;

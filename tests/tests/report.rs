@@ -101,12 +101,11 @@ fn plan_says_what_would_run_and_touches_nothing() {
     insta::assert_snapshot!(plan.stdout, @"
     # batch_size
 
-    | factor     | level | runs | state              |
-    | ---------- | ----- | ---: | ------------------ |
-    | baseline   |       |    2 | 2 to do            |
-    | batch_size | 16    |    2 | 2 to do            |
-    | batch_size | 32    |    2 | 2 to do (baseline) |
-    | batch_size | 64    |    2 | 2 to do            |
+    | factor     | level         | runs | state   |
+    | ---------- | ------------- | ---: | ------- |
+    | batch_size | 16            |    2 | 2 to do |
+    | batch_size | 32 (baseline) |    2 | 2 to do |
+    | batch_size | 64            |    2 | 2 to do |
 
     6 runs, 6 to do
     ");

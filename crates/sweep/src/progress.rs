@@ -75,7 +75,8 @@ impl Progress {
 
     /// A run has ended after `seconds`.
     pub fn ended(&mut self, label: &str, outcome: &Outcome, seconds: f64) {
-        self.ended += 1;
+        // An interrupted run is open still.
+        self.ended += usize::from(outcome.is_settled());
         let done = self.done_before + self.ended;
         self.console.say(&ended_line(done, self.total, label, outcome, seconds));
         if let Some(bars) = &self.bars {

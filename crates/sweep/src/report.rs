@@ -7,11 +7,13 @@ mod markdown;
 mod runs_csv;
 mod score;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use spec::record::Outcome;
 
-pub use collect::{Entry, collect};
+pub use collect::{Entry, PlanRow, collect, level_cell, rows};
 pub use frame::FrameError;
 pub use markdown::markdown;
 pub use runs_csv::runs_csv;
@@ -30,6 +32,8 @@ pub struct Table {
     pub images: Option<u64>,
     /// The rows, in the sweep file's order.
     pub rows: Vec<Row>,
+    /// Why runs did not finish, and how many of them for that reason, each run once.
+    pub causes: Vec<(String, usize)>,
     /// What to hand in, where the leaderboard has the labels.
     pub submissions: Vec<Submission>,
 }
@@ -115,6 +119,7 @@ impl Table {
             basis: finished.iter().find_map(|entry| entry.basis),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             rows: rows.collect(),
+            causes: causes(entries),
             submissions: submissions(&finished),
         })
     }
@@ -135,6 +140,36 @@ fn unfinished<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(String, usiz
 fn the_same(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
     let first = numbers.next()?;
     numbers.all(|number| number == first).then_some(first)
+}
+
+/// The first line of each cause; the rest is in the runs' folders.
+fn causes(entries: &[Entry]) -> Vec<(String, usize)> {
+    let mut runs = HashSet::new();
+    let mut causes: Vec<(String, usize)> = Vec::new();
+    for entry in entries.iter().filter(|entry| runs.insert(entry.planned.run)) {
+        let Some(outcome) = entry.result.as_ref().map(|result| &result.outcome) else { continue };
+        let Some(cause) = outcome_cause(outcome).and_then(|cause| cause.lines().next()) else {
+            continue;
+        };
+        let cause = format!("{}: {cause}", outcome.name());
+        match causes.iter_mut().find(|(counted, _)| *counted == cause) {
+            Some((_, count)) => *count += 1,
+            None => causes.push((cause, 1)),
+        }
+    }
+    causes
+}
+
+/// Why a run did not finish.
+pub fn outcome_cause(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Finished(_) => None,
+        Outcome::Diverged { cause, .. }
+        | Outcome::OutOfMemory { cause }
+        | Outcome::TimedOut { cause }
+        | Outcome::Failed { cause }
+        | Outcome::Interrupted { cause } => Some(cause),
+    }
 }
 
 /// Each file once, though the baseline stands in many rows.

@@ -6,4 +6,4 @@ mod program;
 
 pub use lines::{Line, Lines};
 pub use process::{Heard, Worker};
-pub use program::{Probe, ProbeError, ProbedGpu, Program, ProgramError};
+pub use program::{Probe, ProbeError, Program, ProgramError};

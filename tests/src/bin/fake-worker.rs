@@ -23,7 +23,7 @@ const TEST_IMAGES: u64 = 744;
 
 fn main() {
     if std::env::args().any(|argument| argument == "--probe") {
-        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","gpus":[]}}"#);
+        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","cuda_devices":0}}"#);
         return;
     }
     let file = std::env::var_os(script::VARIABLE).unwrap();

@@ -104,13 +104,10 @@ fn worker() -> Vec<Finding> {
         ),
     }];
     findings.push(found("libtorch", probe.libtorch));
-    match probe.gpus.as_slice() {
-        [] => findings.push(absent("GPU", "none: runs go to the CPU".to_owned(), None)),
-        gpus => findings.extend(gpus.iter().enumerate().map(|(number, gpu)| {
-            let memory = gpu.memory_bytes.map(|bytes| format!(", {}", gib(bytes)));
-            found(&format!("GPU {number}"), format!("{}{}", gpu.name, memory.unwrap_or_default()))
-        })),
-    }
+    findings.push(match probe.cuda_devices {
+        0 => absent("GPUs", "none: runs go to the CPU".to_owned(), None),
+        gpus => found("GPUs", gpus.to_string()),
+    });
     findings
 }
 

@@ -12,7 +12,7 @@ use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning;
-use crate::report::grid;
+use crate::report::{PlanRow, grid, level_cell, rows};
 use crate::store;
 use crate::weights::WeightsFolder;
 
@@ -80,21 +80,17 @@ fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
         };
         runs.iter().map(run).collect()
     };
-    let baseline =
-        Row { factor: "baseline", level: "", baseline: true, runs: runs(&plan.baseline) };
-    let levels = plan.factors.iter().flat_map(|factor| {
-        factor.levels.iter().map(|level| Row {
-            factor: &factor.name,
-            level: &level.label,
-            baseline: level.baseline,
-            runs: runs(&level.runs),
-        })
-    });
+    let row = |row: PlanRow<'a>| Row {
+        factor: row.factor,
+        level: row.level,
+        baseline: row.baseline,
+        runs: runs(row.runs),
+    };
     Planned {
         sweep: &plan.sweep,
         runs: plan.runs().len(),
         to_do: plan.runs().into_iter().filter(|run| !is_done(run)).count(),
-        rows: std::iter::once(baseline).chain(levels).collect(),
+        rows: rows(plan).into_iter().map(row).collect(),
     }
 }
 
@@ -106,12 +102,10 @@ fn table(plan: &Planned<'_>) -> String {
             let done = row.runs.iter().filter(|run| run.done).count();
             let state = match row.runs.len() - done {
                 0 => "done".to_owned(),
-                to_do if row.baseline && row.factor != "baseline" => {
-                    format!("{to_do} to do (baseline)")
-                }
                 to_do => format!("{to_do} to do"),
             };
-            [row.factor.to_owned(), row.level.to_owned(), row.runs.len().to_string(), state]
+            let level = level_cell(row.level, row.baseline);
+            [row.factor.to_owned(), level, row.runs.len().to_string(), state]
         })
         .collect();
     let grid = grid::from_rows(

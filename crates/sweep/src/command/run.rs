@@ -102,7 +102,7 @@ fn machine(program: &Program, devices: &Devices) -> Result<Machine, Failure> {
         Devices::Cpu { .. } => false,
         Devices::Cuda { .. } => true,
     };
-    let gpus = if ask { program.probe()?.gpus.len() } else { 0 };
+    let gpus = if ask { program.probe()?.cuda_devices } else { 0 };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Ok(Machine { cores, gpus })
 }

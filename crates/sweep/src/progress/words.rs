@@ -6,6 +6,7 @@ use spec::protocol::Stage;
 use spec::record::{EpochMetrics, Outcome};
 
 use super::Activity;
+use crate::report::outcome_cause;
 
 pub(super) fn activity(activity: &Activity<'_>) -> String {
     match activity {
@@ -51,12 +52,9 @@ pub fn ended_line(
             let epochs = if finished.epochs == 1 { "epoch" } else { "epochs" };
             format!("{score} ({} {epochs}, {seconds:.1} s)", finished.epochs)
         }
-        Outcome::Diverged { cause, .. }
-        | Outcome::OutOfMemory { cause }
-        | Outcome::TimedOut { cause }
-        | Outcome::Failed { cause }
-        | Outcome::Interrupted { cause } => {
-            format!("{}: {} ({seconds:.1} s)", outcome.name(), cause.lines().next().unwrap_or(""))
+        outcome => {
+            let cause = outcome_cause(outcome).and_then(|cause| cause.lines().next());
+            format!("{}: {} ({seconds:.1} s)", outcome.name(), cause.unwrap_or_default())
         }
     };
     format!("[{done:>width$}/{total}] {label}: {how}")

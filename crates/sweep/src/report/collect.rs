@@ -1,7 +1,7 @@
 //! From the results folder to one entry for each run of each row.
 
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Finished, Plan, PlanRun, RunResult};
+use spec::record::{Finished, Plan, PlanFactor, PlanRun, RunResult};
 
 use super::Basis;
 use crate::store::{self, ReadError};
@@ -61,24 +61,55 @@ impl Entry {
     }
 }
 
+/// A row of a plan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanRow<'a> {
+    /// The factor; `baseline` for the baseline where no level stands for it.
+    pub factor: &'a str,
+    /// The level.
+    pub level: &'a str,
+    /// Whether it is the baseline.
+    pub baseline: bool,
+    /// Its runs, one for each seed.
+    pub runs: &'a [PlanRun],
+}
+
+/// A level as tables show it: the baseline's own is marked.
+pub fn level_cell(level: &str, baseline: bool) -> String {
+    match (baseline, level) {
+        (true, "") | (false, _) => level.to_owned(),
+        (true, level) => format!("{level} (baseline)"),
+    }
+}
+
+/// The rows of a plan's table. The baseline has one of its own, unless every factor has a level that
+/// stands for it.
+pub fn rows(plan: &Plan) -> Vec<PlanRow<'_>> {
+    let mut rows = Vec::new();
+    let stands_for_baseline =
+        |factor: &PlanFactor| factor.levels.iter().any(|level| level.baseline);
+    if plan.factors.is_empty() || !plan.factors.iter().all(stands_for_baseline) {
+        let runs = plan.baseline.as_slice();
+        rows.push(PlanRow { factor: "baseline", level: "", baseline: true, runs });
+    }
+    for factor in &plan.factors {
+        rows.extend(factor.levels.iter().map(|level| PlanRow {
+            factor: &factor.name,
+            level: &level.label,
+            baseline: level.baseline,
+            runs: &level.runs,
+        }));
+    }
+    rows
+}
+
 /// Everything known of a plan's rows.
 ///
 /// # Errors
 /// When a newer version of this program wrote a record.
 pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::new();
-    let mut rows: Vec<(&str, &str, bool, &[PlanRun])> = Vec::new();
-    let stands_for_baseline =
-        |factor: &spec::record::PlanFactor| factor.levels.iter().any(|level| level.baseline);
-    if plan.factors.is_empty() || !plan.factors.iter().all(stands_for_baseline) {
-        rows.push(("baseline", "", true, &plan.baseline));
-    }
-    for factor in &plan.factors {
-        for level in &factor.levels {
-            rows.push((&factor.name, &level.label, level.baseline, &level.runs));
-        }
-    }
-    for (row, (factor, level, baseline, runs)) in (0..).zip(rows) {
+    for (row, PlanRow { factor, level, baseline, runs }) in (0..).zip(rows(plan)) {
         for planned in runs {
             let run_dir = dir.run(planned);
             let result = store::read_result(&run_dir, planned.run)?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::grid::{Column, grid};
-use super::{Basis, Row, ScoreFormat, Summary, Table};
+use super::{Basis, Row, ScoreFormat, Summary, Table, level_cell};
 
 /// A sweep's report.
 pub fn markdown(table: &Table, format: ScoreFormat) -> String {
@@ -24,6 +24,11 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     }
     if let Some(line) = precision(table, format) {
         paragraph(line);
+    }
+    if !table.causes.is_empty() {
+        let causes: Vec<String> =
+            table.causes.iter().map(|(cause, count)| format!("- {count} x {cause}")).collect();
+        paragraph(format!("Not finished:\n{}", causes.join("\n")));
     }
     if !table.submissions.is_empty() {
         let files: Vec<String> = table
@@ -50,11 +55,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     let leaderboard = table.basis == Some(Basis::Leaderboard);
     let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &|row| match (row.baseline, row.level.as_str()) {
-        (true, "") => String::new(),
-        (true, level) => format!("{level} (baseline)"),
-        (false, level) => level.to_owned(),
-    }));
+    columns.push(column("level", false, &|row| level_cell(&row.level, row.baseline)));
     match table.basis {
         Some(Basis::Leaderboard) => {
             columns.push(column("score", true, &|row| match row.finished() {

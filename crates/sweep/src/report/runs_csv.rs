@@ -1,9 +1,8 @@
 //! `runs.csv`: a row for each run of each row of the table, for other programs.
 
 use serde::Serialize;
-use spec::record::Outcome;
 
-use super::{Basis, Entry};
+use super::{Basis, Entry, outcome_cause};
 use crate::store::WriteError;
 
 #[derive(Serialize)]
@@ -28,7 +27,7 @@ struct Record<'a> {
     seconds: Option<f64>,
     device: &'a str,
     folder: String,
-    cause: &'a str,
+    cause: Option<&'a str>,
 }
 
 /// The entries as CSV; scores are fractions, `score_on` says of what.
@@ -69,17 +68,6 @@ fn record(entry: &Entry) -> Record<'_> {
         seconds: result.map(|result| result.seconds),
         device: result.map_or("", |result| &result.device),
         folder: entry.dir.root().display().to_string(),
-        cause: result.map_or("", |result| cause(&result.outcome)),
-    }
-}
-
-fn cause(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Finished(_) => "",
-        Outcome::Diverged { cause, .. }
-        | Outcome::OutOfMemory { cause }
-        | Outcome::TimedOut { cause }
-        | Outcome::Failed { cause }
-        | Outcome::Interrupted { cause } => cause,
+        cause: result.and_then(|result| outcome_cause(&result.outcome)),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use miette::Diagnostic;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -40,7 +40,7 @@ impl Ends for ProgramError {
 }
 
 /// What `sweep-train --probe` says: one line of JSON. Fields that we do not know are left alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Probe {
     /// The worker's version.
     pub version: String,
@@ -48,19 +48,8 @@ pub struct Probe {
     pub protocol: u32,
     /// The libtorch that it found.
     pub libtorch: String,
-    /// The GPUs that it can use, in PCI bus order.
-    #[serde(default)]
-    pub gpus: Vec<ProbedGpu>,
-}
-
-/// A GPU that a worker can use.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProbedGpu {
-    /// Its maker's name for it.
-    pub name: String,
-    /// Its memory.
-    #[serde(default)]
-    pub memory_bytes: Option<u64>,
+    /// How many GPUs it can use.
+    pub cuda_devices: usize,
 }
 
 /// A worker that does not answer `--probe`.

@@ -1,0 +1,167 @@
+//! The real worker, on a small rendered set, with the real weights of EfficientNet-Lite0.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::bench::{Bench, Ran, beside_us};
+
+/// A bench with rendered plates, and sweeps that take a second.
+struct Real(Bench);
+
+impl Real {
+    fn new() -> Self {
+        let bench = Bench::new();
+        let made = bench.sweep(&["data", "synth", "plates", "--train", "16", "--test", "12"]);
+        assert_eq!((made.code, made.stderr.as_str()), (0, "28 pictures in plates\n"));
+        bench.write(
+            "base.toml",
+            r#"
+            [data]
+            train = "plates/train"
+            test = "plates/test"
+            image_size = 96
+            [train]
+            epochs = 3
+            steps_per_epoch = 4
+            learning_rate = 1e-3
+            "#,
+        );
+        bench.write(
+            "batch_size.toml",
+            r#"
+            extends = "base.toml"
+            strategy = "ofat"
+            replicates = 2
+            [factors]
+            batch_size = [4, 32]
+            "#,
+        );
+        Self(bench)
+    }
+
+    fn sweep(&self, args: &[&str]) -> Ran {
+        let mut command: Command = self.0.command(args);
+        command.env("SWEEP_TRAIN", beside_us("sweep-train")).env("SWEEP_WEIGHTS", weights());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.0.wait(command.spawn().unwrap())
+    }
+
+    /// A run that fails for all runs alike; what it says of the first.
+    fn fails(&self) -> String {
+        let ran = self.sweep(&["run", "batch_size.toml"]);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        let mut lines = ran.stderr.lines().filter(|line| line.contains("failed: "));
+        let first = lines.next().unwrap().split_once("failed: ").unwrap().1;
+        assert_eq!(lines.count(), 3, "each run says so: {}", ran.stderr);
+        first.to_owned()
+    }
+
+    fn a_dirty_plate(&self) -> PathBuf {
+        let mut plates = fs_err::read_dir(self.0.path("plates/train/dirty")).unwrap();
+        let plate = plates.next().unwrap().unwrap().path();
+        assert!(plate.extension().is_some_and(|ending| ending == "jpg"));
+        plate
+    }
+}
+
+/// What `SWEEP_WEIGHTS` says, else where `scripts/setup` puts them.
+fn weights() -> PathBuf {
+    let folder = match std::env::var_os("SWEEP_WEIGHTS") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/weights"),
+    };
+    let file = folder.join("efficientnet_lite0.safetensors");
+    assert!(file.is_file(), "{} is missing: `./scripts/setup` first", file.display());
+    folder
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+#[test]
+fn a_sweep_runs_once_and_gives_the_same_scores_again() {
+    let real = Real::new();
+    let ran = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("| batch_size | 32 (baseline) |"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("One test image of 12 is worth 8333 points"), "{}", ran.stdout);
+    let again = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!((again.code, again.stderr.as_str()), (0, "4 runs: all done before\n"));
+    assert_eq!(again.stdout, ran.stdout);
+
+    let other = real.sweep(&["run", "batch_size.toml", "--results", "other"]);
+    assert_eq!((other.code, other.stdout), (0, ran.stdout));
+    for file in real.0.results().iter().filter(|file| file.ends_with("predictions.csv")) {
+        let [here, there] = ["results", "other"].map(|dir| real.0.read(&format!("{dir}/{file}")));
+        assert_eq!(here, there, "{file}");
+        assert!(here.lines().count() > 12, "{here}");
+    }
+}
+
+#[test]
+fn unlabelled_plates_get_a_submission() {
+    let real = Real::new();
+    fs_err::create_dir(real.0.path("loose")).unwrap();
+    for class in ["cleaned", "dirty"] {
+        for plate in fs_err::read_dir(real.0.path("plates/test").join(class)).unwrap() {
+            let plate = plate.unwrap().path();
+            fs_err::copy(&plate, real.0.path("loose").join(name(&plate))).unwrap();
+        }
+    }
+    let ran = real.sweep(&["run", "batch_size.toml", "--set", "data.test=loose"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("awaits leaderboard"), "{}", ran.stdout);
+    let folder = real.0.run_folder("b4-lr0.001-s1");
+    let submission = fs_err::read_to_string(folder.join("submission.csv")).unwrap();
+    let mut lines = submission.lines();
+    assert_eq!(lines.next(), Some("id,label"));
+    let plates = fs_err::read_dir(real.0.path("loose")).unwrap().count();
+    assert_eq!(lines.clone().count(), plates);
+    assert!(lines.clone().is_sorted());
+    assert!(lines.all(|line| line.ends_with(",cleaned") || line.ends_with(",dirty")));
+}
+
+#[test]
+fn a_picture_that_is_none_is_named() {
+    let real = Real::new();
+    let plate = real.a_dirty_plate();
+    fs_err::write(&plate, "no picture").unwrap();
+    let said = real.fails();
+    assert!(said.contains(name(&plate)) && said.contains("cannot be decoded"), "{said}");
+}
+
+#[test]
+fn a_picture_that_is_cut_is_named() {
+    let real = Real::new();
+    let plate = real.a_dirty_plate();
+    let bytes = fs_err::read(&plate).unwrap();
+    fs_err::write(&plate, &bytes[..bytes.len() / 2]).unwrap();
+    let said = real.fails();
+    assert!(said.contains(name(&plate)) && said.contains("cut short"), "{said}");
+}
+
+#[test]
+fn a_class_without_pictures_is_named() {
+    let real = Real::new();
+    let class = real.0.path("plates/train/dirty");
+    fs_err::remove_dir_all(&class).unwrap();
+    fs_err::create_dir(&class).unwrap();
+    let ran = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 2, "nothing starts: {}", ran.stderr);
+    assert!(ran.stderr.contains("the class folder is empty: [DIR]/plates/train/dirty"));
+    fs_err::write(class.join("notes.txt"), "none yet").unwrap();
+    let said = real.fails();
+    assert!(said.contains("[DIR]/plates/train/dirty holds no image"), "{said}");
+}
+
+#[test]
+fn the_doctor_finds_what_is_there() {
+    let real = Real::new();
+    let ran = real.sweep(&["doctor"]);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+    for what in ["worker", "libtorch", "weights efficientnet_lite0"] {
+        let line = ran.stdout.lines().find(|line| line.contains(what)).unwrap();
+        assert!(line.starts_with("ok "), "{line}");
+    }
+}

@@ -1,31 +1,73 @@
-//! Settings that are a word, a number, a path or a small table.
+//! The pretrained backbone and the head on top of it.
 //!
-//! Each is read from and written as the TOML a person would write (`"all"`, `{ unfreeze_last = 10 }`),
-//! through an untagged twin that serde understands.
+//! A setting that is a word, a number, a path or a small table is read from and written as the TOML a
+//! person would write (`"all"`, `{ unfreeze_last = 10 }`), through an untagged twin that serde understands.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `val_loss` and `val_accuracy` are measured on.
+/// The pretrained backbone and the head on top of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "WrittenValidation", into = "WrittenValidation")]
-#[schemars(with = "WrittenValidation")]
-pub enum Validation {
-    /// No validation images: no `val_loss`, so nothing may monitor it.
-    None,
-    /// This share of the training images, the same share of each class (stratified), drawn by the
-    /// run's seed; between 0 and 1, both excluded.
-    Fraction(f64),
-    /// A folder of its own, with the training folder's classes.
-    Folder(PathBuf),
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The network that turns an image into features.
+    #[serde(default)]
+    pub backbone: Backbone,
+    /// The backbone's starting weights.
+    #[serde(default)]
+    pub weights: Weights,
+    /// Which layers of the backbone stay as they are.
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// How the backbone's feature map becomes the head's input.
+    #[serde(default)]
+    pub pooling: Pooling,
 }
 
-impl Default for Validation {
-    /// A fifth of the training images.
-    fn default() -> Self {
-        Self::Fraction(0.2)
+/// A network that turns an image into features.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backbone {
+    /// EfficientNet-Lite0: 1280 features, 0.4 GFLOP an image at 224 pixels.
+    #[default]
+    EfficientnetLite0,
+    /// ResNet50, torchvision's v1.5: 2048 features, 4.1 GFLOP an image at 224 pixels.
+    Resnet50,
+}
+
+impl Backbone {
+    /// The name in sweep files, on disk and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EfficientnetLite0 => "efficientnet_lite0",
+            Self::Resnet50 => "resnet50",
+        }
+    }
+}
+
+/// How the backbone's feature map becomes the head's input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// `GlobalAveragePooling2D`: the mean over positions, one number per channel.
+    #[default]
+    Gap,
+    /// `GlobalMaxPooling2D`: the largest over positions, one number per channel.
+    Gmp,
+    /// `Flatten`: every position of every channel.
+    Flatten,
+}
+
+impl Pooling {
+    /// The name in sweep files, on disk and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Gmp => "gmp",
+            Self::Flatten => "flatten",
+        }
     }
 }
 
@@ -58,47 +100,6 @@ pub enum Freeze {
     None,
     /// All but the last this many layers are frozen, as `base_model.layers[-10:]` does; at least 1.
     UnfreezeLast(u32),
-}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum WrittenValidation {
-    Word(ValidationWord),
-    Fraction(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
-    Folder(#[schemars(extend("format" = "path"))] PathBuf),
-}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum ValidationWord {
-    None,
-}
-
-impl TryFrom<WrittenValidation> for Validation {
-    type Error = String;
-
-    fn try_from(written: WrittenValidation) -> Result<Self, Self::Error> {
-        match written {
-            WrittenValidation::Word(ValidationWord::None) => Ok(Self::None),
-            WrittenValidation::Fraction(share) if share > 0.0 && share < 1.0 => {
-                Ok(Self::Fraction(share))
-            }
-            WrittenValidation::Fraction(share) => {
-                Err(format!("a validation share lies between 0 and 1, and {share} does not"))
-            }
-            WrittenValidation::Folder(path) => Ok(Self::Folder(path)),
-        }
-    }
-}
-
-impl From<Validation> for WrittenValidation {
-    fn from(validation: Validation) -> Self {
-        match validation {
-            Validation::None => Self::Word(ValidationWord::None),
-            Validation::Fraction(share) => Self::Fraction(share),
-            Validation::Folder(path) => Self::Folder(path),
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@
 //! and sends events as [`spec::protocol`] has them. Nothing here knows a file of the orchestrator's.
 
 pub mod adam;
+pub mod allocator;
 pub mod backbones;
 pub mod batches;
 pub mod callbacks;

@@ -11,7 +11,7 @@ use rustix::stdio::dup2_stdout;
 use serde::Serialize;
 use spec::protocol;
 use tracing::error;
-use train::{device, worker};
+use train::{allocator, device, worker};
 
 /// Trains the runs that `sweep` orders: JSON lines come in on stdin and go out on stdout.
 #[derive(Debug, Parser)]
@@ -91,6 +91,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let device = match arguments.device {
         DeviceKind::Cpu => {
+            allocator::keep_memory();
             device::set_threads(threads)?;
             tch::Device::Cpu
         }

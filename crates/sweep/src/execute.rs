@@ -161,7 +161,7 @@ impl Execution<'_> {
             Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
             Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
             Heard::Ended => {
-                let how = self.stations[slot].reap();
+                let how = self.stations[slot].reap()?;
                 self.tell(Event::Ended(slot, how))
             }
         }
@@ -293,7 +293,8 @@ impl Execution<'_> {
             // The worker was lost before it said that it begins.
             None => self.store.begin(work)?,
         };
-        let result = attempt.end(&station.device, outcome)?;
+        let (result, log) = attempt.end(&station.device, outcome)?;
+        station.last_log = Some(log);
         self.progress.ended(&work.label, &result.outcome, result.seconds);
         Ok(())
     }

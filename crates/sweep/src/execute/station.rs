@@ -1,6 +1,7 @@
 //! One slot's worker, as the loop knows it.
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 
 use spec::protocol::Order;
 use spec::run_id::RunId;
@@ -19,6 +20,8 @@ pub(super) struct Station {
     worker: Option<Worker>,
     attempt: Option<Attempt>,
     last_words: VecDeque<u8>,
+    /// Of the last run that ended.
+    pub(super) last_log: Option<fs_err::File>,
     /// In the worker's words.
     pub(super) device: String,
 }
@@ -48,7 +51,12 @@ impl Station {
     }
 
     /// How the worker ended, with its last words: the rest of "the worker ...".
-    pub(super) fn reap(&mut self) -> String {
+    ///
+    /// What it said since its last run goes to that run's log.
+    pub(super) fn reap(&mut self) -> Result<String, WriteError> {
+        if let Some(mut log) = self.last_log.take().filter(|_| self.attempt.is_none()) {
+            log.write_all(self.last_words.make_contiguous())?;
+        }
         let how = match self.worker.take() {
             Some(worker) => worker.reap(),
             None => "is gone".to_owned(),
@@ -56,7 +64,7 @@ impl Station {
         let said = String::from_utf8_lossy(self.last_words.make_contiguous()).into_owned();
         let lines: Vec<&str> = said.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") }
+        Ok(if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") })
     }
 
     /// Takes down what the worker says on stderr: in the log of the attempt under way, and in mind

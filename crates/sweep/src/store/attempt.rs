@@ -66,11 +66,15 @@ impl Attempt {
         self.predictions = Some(predictions);
     }
 
-    /// Stores how the run ended; `result.json` last.
+    /// Stores how the run ended; `result.json` last. The log comes back for what is still to be said.
     ///
     /// # Errors
     /// When it cannot be written: the run stays open.
-    pub fn end(self, device: &str, outcome: Outcome) -> Result<RunResult, WriteError> {
+    pub fn end(
+        self,
+        device: &str,
+        outcome: Outcome,
+    ) -> Result<(RunResult, fs_err::File), WriteError> {
         let seconds = self.seconds();
         self.log.sync_all()?;
         atomic::write(&self.dir.metrics(), &tables::metrics(&self.history)?)?;
@@ -91,7 +95,7 @@ impl Attempt {
             outcome,
         };
         atomic::write_json(&self.dir.result(), &result)?;
-        Ok(result)
+        Ok((result, self.log))
     }
 }
 

@@ -51,15 +51,15 @@ impl Graph {
                 } else {
                     alive[from].as_ref().map(Tensor::shallow_clone)
                 };
-                // The caller's tensor is not ours to overwrite, others still read a shared one, and
-                // differentiation needs what a layer has read.
-                let reusable = last && from != cut && !training;
                 let Some(tensor) = tensor else {
                     unreachable!(
                         "`{}` reads a layer that does not lie between cut and end",
                         layer.name
                     )
                 };
+                // The caller's tensor is not ours to overwrite, others still read a shared one, and
+                // differentiation needs what a layer has read.
+                let reusable = last && from != cut && !training && !tensor.requires_grad();
                 inputs.push(Value { tensor, reusable });
             }
             alive[index] = Some(apply(&layer.op, weights.layer(index), inputs, training)?);

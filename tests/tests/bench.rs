@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use end_to_end::script::{Act, Rule, Script, VARIABLE};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Longer than anything takes; so long before a test gives up on a program that hangs.
@@ -29,6 +30,9 @@ pub(crate) struct Ran {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
+
+/// A command under way.
+pub(crate) struct Running(Child);
 
 /// A worker that has checked in at the socket.
 pub(crate) struct CheckedIn {
@@ -125,23 +129,22 @@ impl Bench {
         self.wait(self.start(args))
     }
 
-    pub(crate) fn start(&self, args: &[&str]) -> Child {
-        let mut command = self.command(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args))
     }
 
     /// What came of it; paths and times redacted.
-    pub(crate) fn wait(&self, mut child: Child) -> Ran {
-        let stdout = read_all(child.stdout.take().unwrap());
-        let stderr = read_all(child.stderr.take().unwrap());
-        let pid = rustix::process::Pid::from_child(&child);
-        let (done, ended) = mpsc::channel();
-        thread::spawn(move || done.send(child.wait().unwrap()));
-        let Ok(status) = ended.recv_timeout(PATIENCE) else {
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            panic!("sweep hangs; it said: {}", stderr.join().unwrap());
-        };
+    pub(crate) fn wait(&self, mut running: Running) -> Ran {
+        let stdout = read_all(running.0.stdout.take().unwrap());
+        let stderr = read_all(running.0.stderr.take().unwrap());
+        let (_done, not_done) = mpsc::channel::<()>();
+        let pid = running.pid();
+        thread::spawn(move || {
+            if not_done.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                kill_process(pid, Signal::KILL).unwrap();
+            }
+        });
+        let status = running.0.wait().unwrap();
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
         let text = |said: thread::JoinHandle<String>| self.redact(&said.join().unwrap());
         Ran { code, stdout: text(stdout), stderr: text(stderr) }
@@ -203,6 +206,40 @@ impl Bench {
         let text = text.replace(self.folder.path().to_str().unwrap(), "[DIR]");
         let text = text.replace(env!("CARGO_BIN_EXE_fake-worker"), "[WORKER]");
         redact_seconds(&text)
+    }
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// The next line on stderr; the rest stays to be read.
+    pub(crate) fn stderr_line(&mut self) -> String {
+        let stderr = self.0.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') && stderr.read(&mut byte).unwrap() == 1 {
+            line.extend(byte);
+        }
+        String::from_utf8(line).unwrap()
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

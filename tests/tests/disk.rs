@@ -76,3 +76,14 @@ fn a_folder_that_may_not_be_written_ends_the_sweep_once_and_can_still_be_read() 
     assert_eq!(bench.sweep(&["doctor"]).code, 5);
     drop(mount);
 }
+
+#[test]
+fn a_table_that_cannot_be_printed_is_no_success() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["plan", "batch_size.toml"]);
+    let full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full.into_parts().0).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot write to stdout: No space left on device"), "{said}");
+}

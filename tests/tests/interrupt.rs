@@ -1,13 +1,9 @@
 //! Ctrl-C, SIGTERM, kill -9, and two at once.
 
 use end_to_end::script::Act;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::bench::Bench;
-
-fn signal(child: &std::process::Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
 
 /// What an undisturbed sweep prints.
 fn undisturbed(bench: &Bench) -> String {
@@ -22,7 +18,7 @@ fn ctrl_c_stores_what_runs_as_interrupted_and_the_next_run_goes_on() {
         let child = bench.start(&["run", "batch_size.toml"]);
         let worker = bench.accept();
         assert_eq!(worker.who, "2 16");
-        signal(&child, by);
+        child.signal(by);
         assert_eq!(worker.rest(), "stopped\n", "it is asked, not killed");
         let ran = bench.wait(child);
         assert_eq!(ran.code, 130, "{}", ran.stderr);
@@ -57,8 +53,8 @@ fn a_second_ctrl_c_kills_a_worker_that_does_not_listen() {
     bench.rule(2, 16, Act::Deaf);
     let child = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
-    signal(&child, Signal::INT);
-    signal(&child, Signal::TERM);
+    child.signal(Signal::INT);
+    child.signal(Signal::TERM);
     let ran = bench.wait(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert_eq!(worker.rest(), "", "the worker is gone");
@@ -73,7 +69,7 @@ fn kill_9_leaves_nothing_half_written_and_takes_the_workers_along() {
     bench.rule(2, 16, Act::Deaf);
     let child = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
-    signal(&child, Signal::KILL);
+    child.signal(Signal::KILL);
     assert_eq!(worker.rest(), "", "the worker died too");
     assert_eq!(bench.wait(child).code, 137);
     let results = bench.results();
@@ -97,20 +93,16 @@ fn a_second_sweep_waits_for_the_first() {
     let first = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
     let status = bench.sweep(&["status"]);
-    let at_work = format!("process {} is at work since", first.id());
+    let at_work = format!("process {} is at work since", first.pid());
     assert!(status.stdout.contains(&at_work), "{}", status.stdout);
 
     let mut second = bench.start(&["run", "batch_size.toml"]);
-    let mut stderr = std::io::BufReader::new(second.stderr.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
-    assert!(line.starts_with(&format!("waiting: process {} works", first.id())), "{line}");
+    let line = second.stderr_line();
+    assert!(line.starts_with(&format!("waiting: process {} works", first.pid())), "{line}");
 
     worker.go_on();
     assert_eq!(bench.wait(first).code, 0);
-    let mut rest = String::new();
-    std::io::Read::read_to_string(&mut stderr, &mut rest).unwrap();
-    assert_eq!(rest, "6 runs: all done before\n");
-    assert!(second.wait().unwrap().success());
+    let second = bench.wait(second);
+    assert_eq!((second.code, second.stderr.as_str()), (0, "6 runs: all done before\n"));
     assert_eq!(bench.ledger().len(), 6);
 }

@@ -1,9 +1,9 @@
 //! The real worker, on a small rendered set, with the real weights of EfficientNet-Lite0.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::bench::{Bench, Ran, beside_us};
+use crate::bench::{Bench, Ran, Running, beside_us};
 
 /// A bench with rendered plates, and sweeps that take a second.
 struct Real(Bench);
@@ -42,8 +42,7 @@ impl Real {
     fn sweep(&self, args: &[&str]) -> Ran {
         let mut command: Command = self.0.command(args);
         command.env("SWEEP_TRAIN", beside_us("sweep-train")).env("SWEEP_WEIGHTS", weights());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.0.wait(command.spawn().unwrap())
+        self.0.wait(Running::start(command))
     }
 
     /// A run that fails for all runs alike; what it says of the first.

@@ -7,14 +7,16 @@
 mod callbacks;
 mod data;
 mod model;
+mod schedule;
 mod train;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use callbacks::{EarlyStopping, Monitor, ReduceLrOnPlateau};
+pub use callbacks::{EarlyStopping, Mode, Monitor, ReduceLrOnPlateau};
 pub use data::{Data, Validation};
 pub use model::{Backbone, Freeze, Model, Pooling, Weights};
+pub use schedule::{Cosine, LearningRateSchedule, Warmup};
 pub use train::{Optimizer, Train};
 
 /// One fully resolved training configuration, seed excluded.

@@ -169,6 +169,9 @@ pub struct EpochMetrics {
     pub val_loss: Option<f64>,
     /// Accuracy on the validation images after the epoch.
     pub val_accuracy: Option<f64>,
+    /// Area under the ROC curve on the validation images after the epoch, where they are of two
+    /// classes.
+    pub val_auc: Option<f64>,
     /// The learning rate that the epoch was trained with.
     pub learning_rate: f64,
     /// Wall-clock seconds.

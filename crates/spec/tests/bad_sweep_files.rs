@@ -108,6 +108,19 @@ snapshots! {
     one_cause_in_many_levels: extending(
         "[data]\nvalidation = \"none\"\n\n[factors]\npatience = [5, 10, 15]\n"
     );
+    schedule_and_plateaus: extending(
+        "[train]\nlearning_rate_schedule = \"cosine\"\n\n[reduce_lr_on_plateau]\nfactor = 0.5\n"
+    );
+    endless_warmup: extending(
+        "[train]\nepochs = 5\nlearning_rate_schedule = { name = \"cosine\", warmup_epochs = 5, initial_learning_rate = 0 }\n"
+    );
+    wrong_schedules: extending(
+        "[factors]\nlearning_rate_schedule = [\n    \"cosin\",\n    { name = \"step\", factor = 2, every = 10 },\n    \
+         { name = \"step\", factor = 0.5 },\n    { name = \"cosine\", warmup = 5 },\n    { every = 3 },\n]\n"
+    );
+    wrong_early_stopping: extending(
+        "[early_stopping]\nmode = \"maximum\"\nverbose = 2\nbaseline = \"0.5\"\nstart_from_epoch = -1\n"
+    );
     // Factors and levels.
     bad_levels: extending(
         "[factors]\nbatch_size = [16, 0, \"32\"]\nepochs = []\nlearning_rate = 1e-3\nsteps_per_epoch = [10, 10]\n"

@@ -76,6 +76,7 @@ fn the_baseline_is_the_documents() {
       "train": {
         "batch_size": 32,
         "learning_rate": 0.0001,
+        "learning_rate_schedule": "constant",
         "epochs": 50,
         "steps_per_epoch": 100,
         "optimizer": "adam"
@@ -84,20 +85,25 @@ fn the_baseline_is_the_documents() {
         "monitor": "val_loss",
         "patience": 10,
         "min_delta": 0.0,
-        "restore_best_weights": true
+        "mode": "auto",
+        "start_from_epoch": 0,
+        "restore_best_weights": true,
+        "verbose": 1
       },
       "reduce_lr_on_plateau": {
         "monitor": "val_loss",
         "factor": 0.5,
         "patience": 5,
         "min_delta": 0.0001,
+        "mode": "auto",
+        "cooldown": 0,
         "min_lr": 1e-6
       }
     }
     "#);
 }
 
-/// The file explains every key by having it.
+/// The file explains every key by having it; what is left out stands in a comment.
 #[test]
 fn the_baseline_mentions_every_key_there_is() {
     let text = fs_err::read_to_string(folder().join("base.toml")).unwrap();
@@ -108,7 +114,7 @@ fn the_baseline_mentions_every_key_there_is() {
         let definition = schema.pointer(reference.unwrap().trim_start_matches('#')).unwrap();
         for key in definition["properties"].as_object().unwrap().keys() {
             assert!(
-                file[section].get(key).is_some(),
+                file[section].get(key).is_some() || text.contains(&format!("\n# {key} = ")),
                 "base.toml says nothing about {section}.{key}"
             );
         }

@@ -2,17 +2,7 @@
 //!
 //! Both only decide; the loop acts. Epochs count from 1.
 
-use spec::config::{EarlyStopping, Monitor, ReduceLrOnPlateau};
-
-/// The best value of a monitored quantity, and how long ago that was.
-#[derive(Debug, Clone)]
-struct Plateau {
-    higher_is_better: bool,
-    min_delta: f64,
-    best: Option<Best>,
-    /// Epochs since the last improvement.
-    wait: u32,
-}
+use spec::config::{EarlyStopping, ReduceLrOnPlateau};
 
 /// The best value of a monitored quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,37 +13,37 @@ pub struct Best {
     pub epoch: u32,
 }
 
-impl Plateau {
-    fn new(monitor: Monitor, min_delta: f64) -> Self {
-        Self { higher_is_better: monitor.higher_is_better(), min_delta, best: None, wait: 0 }
-    }
+/// What counts as better.
+#[derive(Debug, Clone, Copy)]
+struct Better {
+    higher: bool,
+    min_delta: f64,
+}
 
-    /// Whether `value` beats the best one by more than `min_delta`; then it is the new best.
-    fn improves(&mut self, epoch: u32, value: f64) -> bool {
-        let improves = match self.best {
+impl Better {
+    /// Whether `value` beats `other` by more than `min_delta`; anything beats nothing. In 32-bit
+    /// floats, as Keras compares.
+    fn beats(self, value: f64, other: Option<f64>) -> bool {
+        match other {
             None => true,
-            Some(best) if self.higher_is_better => value > best.value + self.min_delta,
-            Some(best) => value < best.value - self.min_delta,
-        };
-        if improves {
-            self.best = Some(Best { value, epoch });
-            self.wait = 0;
-        } else {
-            self.wait += 1;
+            Some(other) if self.higher => (value - self.min_delta) as f32 > other as f32,
+            Some(other) => ((value + self.min_delta) as f32) < other as f32,
         }
-        improves
     }
 }
 
 /// Stops training when the monitored quantity has stopped improving.
 ///
 /// As in <https://github.com/keras-team/keras/blob/master/keras/src/callbacks/early_stopping.py>:
-/// training ends after `patience` epochs without improvement, and where the best weights are to be
-/// restored they are restored at the end of training, also when that end is the last epoch.
+/// training ends after `patience` epochs without improvement, where only what also beats the baseline
+/// ends a wait; and where the best weights are to be restored they are restored at the end of training,
+/// also when that end is the last epoch.
 #[derive(Debug, Clone)]
 pub struct Stopper {
     settings: EarlyStopping,
-    plateau: Plateau,
+    better: Better,
+    best: Option<Best>,
+    wait: u32,
 }
 
 /// What early stopping says after an epoch.
@@ -70,15 +60,24 @@ pub enum Verdict {
 impl Stopper {
     /// Before the first epoch.
     pub fn new(settings: EarlyStopping) -> Self {
-        let plateau = Plateau::new(settings.monitor, settings.min_delta);
-        Self { settings, plateau }
+        let higher = settings.mode.higher_is_better(settings.monitor);
+        let better = Better { higher, min_delta: settings.min_delta };
+        Self { settings, better, best: None, wait: 0 }
     }
 
     /// Takes the monitored value of an epoch.
     pub fn observe(&mut self, epoch: u32, value: f64) -> Verdict {
-        if self.plateau.improves(epoch, value) {
+        if epoch <= self.settings.start_from_epoch {
+            return Verdict::Wait;
+        }
+        self.wait += 1;
+        if self.better.beats(value, self.best.map(|best| best.value)) {
+            self.best = Some(Best { value, epoch });
+            if self.better.beats(value, self.settings.baseline) {
+                self.wait = 0;
+            }
             Verdict::Best
-        } else if self.plateau.wait >= self.settings.patience {
+        } else if self.wait >= self.settings.patience {
             Verdict::Stop
         } else {
             Verdict::Wait
@@ -87,34 +86,44 @@ impl Stopper {
 
     /// The best epoch so far.
     pub fn best(&self) -> Option<Best> {
-        self.plateau.best
+        self.best
     }
 
     /// When, why and with what consequence it stopped: one line for a person.
     pub fn explain(&self, epoch: u32, best: Best) -> String {
+        let baseline = match self.settings.baseline {
+            Some(baseline) if !self.better.beats(best.value, Some(baseline)) => {
+                format!(", and has never beaten the baseline {baseline}")
+            }
+            _ => String::new(),
+        };
         let restored = if self.settings.restore_best_weights {
             format!("; restored the weights of epoch {}", best.epoch)
         } else {
             String::new()
         };
         format!(
-            "epoch {epoch}: {} has not improved on {:.4} (epoch {}) for {}{restored}",
+            "epoch {epoch}: {} has not improved on {:.4} (epoch {}) for {}{baseline}{restored}",
             self.settings.monitor.name(),
             best.value,
             best.epoch,
-            epochs(self.plateau.wait),
+            epochs(epoch - best.epoch),
         )
     }
 }
 
 /// Lowers the learning rate when the monitored quantity has stopped improving.
 ///
-/// As in <https://github.com/keras-team/keras/blob/master/keras/src/callbacks/reduce_lr_on_plateau.py>
-/// without cooldown: the wait begins anew after each reduction, the best value stays.
+/// As in <https://github.com/keras-team/keras/blob/master/keras/src/callbacks/reduce_lr_on_plateau.py>:
+/// the wait begins anew after each reduction and its cooldown, the best value stays.
 #[derive(Debug, Clone)]
 pub struct Reducer {
     settings: ReduceLrOnPlateau,
-    plateau: Plateau,
+    better: Better,
+    best: Option<f64>,
+    wait: u32,
+    /// Epochs of cooldown left.
+    cooldown: u32,
 }
 
 /// A learning rate that was lowered.
@@ -129,22 +138,33 @@ pub struct Reduction {
 impl Reducer {
     /// Before the first epoch.
     pub fn new(settings: ReduceLrOnPlateau) -> Self {
-        let plateau = Plateau::new(settings.monitor, settings.min_delta);
-        Self { settings, plateau }
+        let higher = settings.mode.higher_is_better(settings.monitor);
+        let better = Better { higher, min_delta: settings.min_delta };
+        Self { settings, better, best: None, wait: 0, cooldown: 0 }
     }
 
     /// Takes the monitored value of an epoch that was trained with `learning_rate`.
     pub fn observe(&mut self, epoch: u32, value: f64, learning_rate: f64) -> Option<Reduction> {
-        let settings = &self.settings;
-        if self.plateau.improves(epoch, value)
-            || self.plateau.wait < settings.patience
-            || learning_rate <= settings.min_lr
-        {
+        if self.cooldown > 0 {
+            self.cooldown -= 1;
+            self.wait = 0;
+        }
+        if self.better.beats(value, self.best) {
+            self.best = Some(value);
+            self.wait = 0;
             return None;
         }
-        self.plateau.wait = 0;
+        if self.cooldown > 0 {
+            return None;
+        }
+        self.wait += 1;
+        let settings = &self.settings;
+        if self.wait < settings.patience || learning_rate <= settings.min_lr {
+            return None;
+        }
+        (self.wait, self.cooldown) = (0, settings.cooldown);
         let lowered = (learning_rate * settings.factor).max(settings.min_lr);
-        let best = self.plateau.best.map_or(value, |best| best.value);
+        let best = self.best.unwrap_or(value);
         Some(Reduction {
             learning_rate: lowered,
             explanation: format!(
@@ -163,78 +183,92 @@ fn epochs(count: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Best as B, Stop as S, Wait as W};
+    use serde_json::{Value, json};
+
     use super::*;
 
-    /// Monitor, patience, `min_delta`, the monitored value of each epoch, what follows from it.
-    type Case<'a, T> = (Monitor, u32, f64, &'a [f64], &'a [T]);
+    /// What `scripts/parity/keras_callbacks.py` recorded.
+    fn recorded(kind: &str) -> Vec<Value> {
+        let text = include_str!("../tests/parity/keras_callbacks.json");
+        let recorded: Value = serde_json::from_str(text).unwrap();
+        recorded[kind].as_array().unwrap().clone()
+    }
 
-    fn stopper(monitor: Monitor, patience: u32, min_delta: f64) -> Stopper {
-        Stopper::new(EarlyStopping { monitor, patience, min_delta, restore_best_weights: true })
+    fn values(case: &Value) -> impl Iterator<Item = (u32, f64)> {
+        (1..).zip(case["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()))
     }
 
     #[test]
-    fn early_stopping_decides_as_keras_does() {
-        let cases: &[Case<'_, Verdict>] = &[
-            (Monitor::ValLoss, 2, 0.0, &[1.0, 0.9, 0.9, 0.95], &[B, B, W, S]),
-            (Monitor::ValLoss, 2, 0.0, &[1.0, 1.1, 0.9, 1.0, 0.8], &[B, W, B, W, B]),
-            // A change of exactly `min_delta` is none.
-            (Monitor::ValLoss, 3, 0.5, &[2.0, 1.5, 1.4, 1.6], &[B, W, B, W]),
-            (Monitor::ValAccuracy, 1, 0.0, &[0.5, 0.6, 0.6], &[B, B, S]),
-            (Monitor::ValAccuracy, 2, 0.25, &[0.5, 0.75, 0.7], &[B, W, S]),
-            // Without patience the first epoch without improvement is the last; never the first one.
-            (Monitor::Loss, 0, 0.0, &[1.0, 0.5, 0.5], &[B, B, S]),
-        ];
-        for &(monitor, patience, min_delta, values, verdicts) in cases {
-            let mut stopper = stopper(monitor, patience, min_delta);
-            let got: Vec<_> = values
-                .iter()
-                .zip(1..)
-                .map(|(&value, epoch)| stopper.observe(epoch, value))
-                .collect();
-            assert_eq!(got, verdicts, "{monitor:?} {patience} {min_delta} {values:?}");
+    fn early_stopping_stops_and_restores_as_keras_does() {
+        let cases = recorded("early_stopping");
+        assert_eq!(cases.len(), 60);
+        for case in &cases {
+            let settings: EarlyStopping = serde_json::from_value(case["settings"].clone()).unwrap();
+            let restores = settings.restore_best_weights;
+            let mut stopper = Stopper::new(settings);
+            let (mut epochs, mut stopped) = (0, false);
+            for (epoch, value) in values(case) {
+                epochs = epoch;
+                stopped = stopper.observe(epoch, value) == Verdict::Stop;
+                if stopped {
+                    break;
+                }
+            }
+            let best = stopper.best().filter(|_| restores);
+            let weights_of_epoch = best.map_or(epochs, |best| best.epoch);
+            let got = json!({
+                "epochs": epochs, "stopped": stopped, "weights_of_epoch": weights_of_epoch
+            });
+            assert_eq!(got, case["expected"], "{case}");
+        }
+    }
+
+    #[test]
+    fn the_learning_rate_falls_as_in_keras() {
+        let cases = recorded("reduce_lr_on_plateau");
+        assert_eq!(cases.len(), 60);
+        for case in &cases {
+            let mut reducer =
+                Reducer::new(serde_json::from_value(case["settings"].clone()).unwrap());
+            let mut rate = case["learning_rate"].as_f64().unwrap();
+            for (epoch, value) in values(case) {
+                if let Some(reduction) = reducer.observe(epoch, value, rate) {
+                    rate = reduction.learning_rate;
+                }
+                let at = epoch as usize - 1;
+                let expected = case["expected"]["learning_rates_after"][at].as_f64().unwrap();
+                // Keras keeps it in 32 bits.
+                assert!((rate / expected - 1.0).abs() < 1e-6, "{case} epoch {epoch}: {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_of_exactly_min_delta_is_none() {
+        for (mode, values) in [("min", [2.0, 1.5]), ("max", [1.5, 2.0])] {
+            let settings = json!({ "patience": 1, "min_delta": 0.5, "mode": mode });
+            let mut stopper = Stopper::new(serde_json::from_value(settings).unwrap());
+            assert_eq!(stopper.observe(1, values[0]), Verdict::Best);
+            assert_eq!(stopper.observe(2, values[1]), Verdict::Stop, "{mode}");
         }
     }
 
     #[test]
     fn it_says_when_and_why() {
-        let mut stopper = stopper(Monitor::ValLoss, 1, 0.0);
-        stopper.observe(1, 0.432_11);
-        stopper.observe(2, 0.5);
-        let best = stopper.best().unwrap();
-        assert_eq!(
-            stopper.explain(2, best),
-            "epoch 2: val_loss has not improved on 0.4321 (epoch 1) for 1 epoch; restored the weights \
-             of epoch 1"
-        );
-    }
-
-    #[test]
-    fn the_learning_rate_falls_as_in_keras() {
-        let cases: &[Case<'_, f64>] = &[
-            // The wait begins anew after each reduction.
-            (Monitor::ValLoss, 2, 0.0, &[1.0, 1.0, 1.0, 1.0, 1.0], &[0.8, 0.8, 0.4, 0.4, 0.2]),
-            (Monitor::ValLoss, 1, 0.0, &[1.0, 1.0, 0.5, 1.0], &[0.8, 0.4, 0.4, 0.2]),
-            // Not below `min_lr`.
-            (Monitor::ValLoss, 1, 0.0, &[1.0; 5], &[0.8, 0.4, 0.2, 0.15, 0.15]),
-            (Monitor::ValAccuracy, 1, 0.1, &[0.5, 0.55, 0.7], &[0.8, 0.4, 0.4]),
-            (Monitor::Accuracy, 0, 0.0, &[0.5, 0.5], &[0.8, 0.4]),
-        ];
-        for &(monitor, patience, min_delta, values, rates) in cases {
-            let mut reducer = Reducer::new(ReduceLrOnPlateau {
-                monitor,
-                factor: 0.5,
-                patience,
-                min_delta,
-                min_lr: 0.15,
-            });
-            let mut rate = 0.8;
-            for ((&value, &expected), epoch) in values.iter().zip(rates).zip(1..) {
-                if let Some(reduction) = reducer.observe(epoch, value, rate) {
-                    rate = reduction.learning_rate;
-                }
-                assert_eq!(rate, expected, "{monitor:?} {patience} {values:?}, epoch {epoch}");
-            }
+        for (baseline, and) in [(None, ""), (Some(0.4), ", and has never beaten the baseline 0.4")]
+        {
+            let settings = json!({ "patience": 2, "baseline": baseline });
+            let mut stopper = Stopper::new(serde_json::from_value(settings).unwrap());
+            stopper.observe(1, 0.432_11);
+            stopper.observe(2, 0.5);
+            let best = stopper.best().unwrap();
+            assert_eq!(
+                stopper.explain(2, best),
+                format!(
+                    "epoch 2: val_loss has not improved on 0.4321 (epoch 1) for 1 epoch{and}; \
+                     restored the weights of epoch 1"
+                )
+            );
         }
     }
 }

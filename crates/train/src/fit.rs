@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
-use spec::config::{Config, Monitor};
+use spec::config::{Config, EarlyStopping, LearningRateSchedule, Monitor};
 use spec::protocol::Event;
 use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
 use spec::run_id::RunId;
 use tch::{Kind, TchError, Tensor};
 
+use crate::auc::auc;
 use crate::batches::Batches;
 use crate::callbacks::{Reducer, Stopper, Verdict};
 use crate::link::{Halt, Link};
@@ -74,12 +75,24 @@ pub fn fit(
     let mut stopper = config.early_stopping.clone().map(Stopper::new);
     let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
     let mut best: Option<Snapshot> = None;
+    let schedule = config.train.learning_rate_schedule;
     let mut learning_rate = config.train.learning_rate;
     let mut fit = Fit { epochs: 0, updates: 0, images_seen: 0, stopped_early: None };
     let note = |text: String| link.send(&Event::Note { run, text });
+    let says = |stopper: &EarlyStopping| stopper.verbose > 0;
+    let verbose = config.early_stopping.as_ref().is_some_and(says);
+    if batch_size > train.images.len() {
+        let images = train.images.len();
+        note(format!(
+            "batch_size {batch_size} is more than the {images} training images: every step sees {images}"
+        ))?;
+    }
 
     for epoch in 1..=config.train.epochs {
         let begun = Instant::now();
+        if schedule != LearningRateSchedule::Constant {
+            learning_rate = schedule.rate(config.train.learning_rate, epoch, config.train.epochs);
+        }
         let mut totals = Totals::new(model)?;
         let mut seen = 0;
         for _ in 0..steps {
@@ -96,15 +109,16 @@ pub fn fit(
         }
         let trained = totals.read(seen, epoch, "training")?;
         let validated = match validation {
-            Some(samples) => Some(evaluate(model, samples, epoch, "validation", link)?),
+            Some(samples) => Some(validate(model, samples, epoch, link)?),
             None => None,
         };
         let metrics = EpochMetrics {
             epoch,
             loss: trained.loss,
             accuracy: trained.accuracy(),
-            val_loss: validated.map(|validated| validated.loss),
-            val_accuracy: validated.map(|validated| validated.accuracy()),
+            val_loss: validated.map(|(validated, _)| validated.loss),
+            val_accuracy: validated.map(|(validated, _)| validated.accuracy()),
+            val_auc: validated.and_then(|(_, auc)| auc),
             learning_rate,
             seconds: begun.elapsed().as_secs_f64(),
         };
@@ -128,7 +142,9 @@ pub fn fit(
                 Verdict::Best | Verdict::Wait => {}
                 Verdict::Stop => {
                     if let Some(best) = stopper.best() {
-                        note(stopper.explain(epoch, best))?;
+                        if verbose {
+                            note(stopper.explain(epoch, best))?;
+                        }
                         fit.stopped_early =
                             Some(StoppedEarly { epoch, best_epoch: best.epoch, best: best.value });
                     }
@@ -144,6 +160,7 @@ pub fn fit(
     if let (None, Some(_), Some(at)) =
         (&fit.stopped_early, &best, stopper.as_ref().and_then(Stopper::best))
         && at.epoch != fit.epochs
+        && verbose
     {
         note(format!(
             "epoch {}, the last: restored the weights of epoch {}",
@@ -159,6 +176,7 @@ fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
         Monitor::Accuracy => Some(metrics.accuracy),
         Monitor::ValLoss => metrics.val_loss,
         Monitor::ValAccuracy => metrics.val_accuracy,
+        Monitor::ValAuc => metrics.val_auc,
     }
 }
 
@@ -215,18 +233,24 @@ pub fn logits(model: &Model<'_>, samples: &Samples, link: &Link<'_>) -> Result<T
     Ok(Tensor::f_cat(&logits, 0)?)
 }
 
-/// Measures the model on labelled images.
-///
-/// # Errors
-/// When the loss is not finite, libtorch fails, or the run is stopped.
-pub fn evaluate(
+/// Measures the model on validation images: loss and accuracy, and for two classes the area under the
+/// ROC curve.
+fn validate(
     model: &Model<'_>,
     samples: &Samples,
     epoch: u32,
-    set: &str,
     link: &Link<'_>,
-) -> Result<Evaluation, Halt> {
-    measure(model, samples, &logits(model, samples, link)?, epoch, set)
+) -> Result<(Evaluation, Option<f64>), Halt> {
+    let logits = logits(model, samples, link)?;
+    let evaluation = measure(model, samples, &logits, epoch, "validation")?;
+    let auc = match (&samples.targets, model.loss.scores(&logits)?) {
+        (Some(targets), Some(scores)) => {
+            let labels = model.loss.labels(&select(targets, &samples.images)?)?;
+            auc(scores.into_iter().zip(labels.iter().map(|label| *label == 1)).collect())
+        }
+        _ => None,
+    };
+    Ok((evaluation, auc))
 }
 
 /// Measures logits that the model gave for labelled images.

@@ -164,6 +164,34 @@ impl Loss {
         right.f_sum(Kind::Float)
     }
 
+    /// How much each image looks like the second of two classes, in ascending order of probability;
+    /// none for more classes. Of logits: probabilities near 1 become the same number.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn scores(self, logits: &Tensor) -> Result<Option<Vec<f32>>, TchError> {
+        let scores = match self {
+            Self::Binary => logits.f_select(1, 0)?,
+            Self::Categorical { classes: 2 } => {
+                logits.f_select(1, 1)?.f_sub(&logits.f_select(1, 0)?)?
+            }
+            Self::Categorical { .. } => return Ok(None),
+        };
+        Vec::try_from(scores).map(Some)
+    }
+
+    /// The class of each image, given its [targets](Self::targets).
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn labels(self, targets: &Tensor) -> Result<Vec<i64>, TchError> {
+        let labels = match self {
+            Self::Binary => targets.f_select(1, 0)?.f_gt(0.5)?.f_to_kind(Kind::Int64)?,
+            Self::Categorical { .. } => targets.f_argmax(-1, false)?,
+        };
+        Vec::try_from(labels)
+    }
+
     /// The probability of each class, `[images, classes]`.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 
 pub mod adam;
 pub mod allocator;
+pub mod auc;
 pub mod backbones;
 pub mod batches;
 pub mod callbacks;

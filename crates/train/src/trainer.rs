@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use spec::config::{Config, Validation};
+use spec::config::{Config, Monitor, Validation};
 use spec::protocol::{Event, RunOrder};
 use spec::record::{Finished, ImageSet as SetName, Outcome, Prediction, Predictions};
 use tch::{Device, Tensor};
@@ -58,6 +58,7 @@ impl Trainer {
 
         let (train, validation, test) = folders(&config.data)?;
         let classes = train.classes.clone().unwrap_or_default();
+        check_classes(config, classes.len())?;
         let loss = Loss::of(classes.len());
         let loaded = self.library.weights(order, &backbone)?;
         let request = Request {
@@ -145,23 +146,35 @@ impl Trainer {
     }
 }
 
+/// The quantities that are watched.
+fn monitors(config: &Config) -> impl Iterator<Item = Monitor> {
+    let early = config.early_stopping.as_ref().map(|settings| settings.monitor);
+    let reduce = config.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor);
+    early.into_iter().chain(reduce)
+}
+
+/// What cannot be trained with that many classes.
+fn check_classes(config: &Config, classes: usize) -> Result<(), Halt> {
+    if classes != 2 && monitors(config).any(|monitor| monitor == Monitor::ValAuc) {
+        let cause = format!("val_auc is of two classes, and there are {classes}: watch val_loss");
+        return Err(Halt::Config(cause));
+    }
+    Ok(())
+}
+
 /// What cannot be trained, said before anything is done. The orchestrator refuses such configurations
 /// too, pointing at the line.
 fn check(config: &Config) -> Result<(), Halt> {
     let train = &config.train;
-    let monitors = [
-        config.early_stopping.as_ref().map(|settings| settings.monitor),
-        config.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor),
-    ];
     let without_validation = config.data.validation == Validation::None;
     let problem = if config.data.image_size < 32 {
         format!("image_size is {}, and must be at least 32", config.data.image_size)
     } else if train.batch_size == 0 || train.epochs == 0 || train.steps_per_epoch == Some(0) {
         "batch_size, epochs and steps_per_epoch must be at least 1".to_owned()
-    } else if let Some(monitor) = monitors
-        .into_iter()
-        .flatten()
-        .find(|monitor| monitor.needs_validation() && without_validation)
+    } else if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
+        format!("learning_rate is {}, and must be a number above 0", train.learning_rate)
+    } else if let Some(monitor) =
+        monitors(config).find(|monitor| monitor.needs_validation() && without_validation)
     {
         format!("{} is monitored, and without validation images there is none", monitor.name())
     } else {

@@ -268,6 +268,32 @@ fn early_stopping_goes_back_to_the_best_epoch() {
 }
 
 #[test]
+fn what_is_measured_and_said_of_epochs() {
+    let root = plates(&["a", "b"]);
+    let edit = json!({
+        "train": { "batch_size": 64, "epochs": 4, "steps_per_epoch": 1,
+                   "learning_rate_schedule": { "name": "step", "factor": 0.5, "every": 2 } },
+        "early_stopping": { "monitor": "val_auc", "patience": 1, "verbose": 0 },
+    });
+    let told = run(&order(root.path(), 1, edit.clone()), &root.path().join("cache"));
+    assert_eq!(
+        told.notes(),
+        ["batch_size 64 is more than the 12 training images: every step sees 12"]
+    );
+    assert_eq!(told.finished().images_seen, 12 * u64::from(told.finished().epochs));
+    for (metrics, rate) in told.epochs().iter().zip([0.01, 0.01, 0.005, 0.005]) {
+        assert_eq!(metrics.learning_rate, rate);
+        assert!(metrics.val_auc.is_some_and(|auc| (0.0..=1.0).contains(&auc)), "{metrics:?}");
+    }
+
+    let root = plates(&["a", "b", "c"]);
+    let error = run(&order(root.path(), 1, edit), &root.path().join("cache")).error();
+    assert_eq!(error, "val_auc is of two classes, and there are 3: watch val_loss");
+    let told = run(&order(root.path(), 1, json!({})), &root.path().join("cache"));
+    assert!(told.epochs().iter().all(|metrics| metrics.val_auc.is_none()));
+}
+
+#[test]
 fn a_loss_that_is_no_number_is_a_divergence() {
     let root = plates(&["a", "b"]);
     let edit = json!({ "train": { "learning_rate": 1e38, "epochs": 5 } });
@@ -287,6 +313,12 @@ fn what_cannot_be_trained_is_said() {
     assert_eq!(error, "val_loss is monitored, and without validation images there is none");
     let error = refused(json!({ "data": { "image_size": 16 } }));
     assert_eq!(error, "image_size is 16, and must be at least 32");
+    let mut unsteppable = order(root.path(), 1, json!({}));
+    unsteppable.config.train.learning_rate = f64::NAN;
+    let error = run(&unsteppable, &cache).error();
+    assert_eq!(error, "learning_rate is NaN, and must be a number above 0");
+    let error = refused(json!({ "train": { "steps_per_epoch": 0 } }));
+    assert_eq!(error, "batch_size, epochs and steps_per_epoch must be at least 1");
     let error = refused(json!({ "model": { "weights": "imagenet" } }));
     assert!(error.contains("no file"), "{error}");
 

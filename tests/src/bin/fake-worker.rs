@@ -205,6 +205,7 @@ fn epoch(order: &RunOrder, number: u32) {
         accuracy: 0.5,
         val_loss: Some(2.0 / f64::from(number)),
         val_accuracy: Some(0.5),
+        val_auc: Some(0.5),
         learning_rate: order.config.train.learning_rate,
         seconds: 0.25,
     };

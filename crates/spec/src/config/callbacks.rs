@@ -18,9 +18,24 @@ pub struct EarlyStopping {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub min_delta: f64,
+    /// Whether less or more is better.
+    #[serde(default)]
+    pub mode: Mode,
+    /// A value that the monitored quantity has to beat: until it does, improvements do not end the
+    /// wait. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
+    /// Epochs at the start that are not watched: neither do they count as a wait, nor are their
+    /// weights ever restored.
+    #[serde(default)]
+    pub start_from_epoch: u32,
     /// Go back to the weights of the best epoch at the end; else keep those of the last one.
     #[serde(default = "yes")]
     pub restore_best_weights: bool,
+    /// 1: say when and why it stopped and what it restored; 0: say nothing. No part of a run's id.
+    #[serde(default = "verbose")]
+    #[schemars(range(min = 0, max = 1))]
+    pub verbose: u32,
 }
 
 /// `keras.callbacks.ReduceLROnPlateau`: lowers the learning rate when the monitored quantity has
@@ -42,6 +57,12 @@ pub struct ReduceLrOnPlateau {
     #[serde(default = "min_delta")]
     #[schemars(range(min = 0))]
     pub min_delta: f64,
+    /// Whether less or more is better.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Epochs after a reduction during which none without improvement is counted.
+    #[serde(default)]
+    pub cooldown: u32,
     /// The learning rate is never lowered below this; 0 or more.
     #[serde(default = "min_lr")]
     #[schemars(range(min = 0))]
@@ -61,6 +82,8 @@ pub enum Monitor {
     ValLoss,
     /// Accuracy on the validation images; higher is better.
     ValAccuracy,
+    /// Area under the ROC curve on the validation images, of two classes; higher is better.
+    ValAuc,
 }
 
 impl Monitor {
@@ -71,17 +94,37 @@ impl Monitor {
             Self::Accuracy => "accuracy",
             Self::ValLoss => "val_loss",
             Self::ValAccuracy => "val_accuracy",
+            Self::ValAuc => "val_auc",
         }
     }
 
     /// Whether it is measured on validation images.
     pub fn needs_validation(self) -> bool {
-        matches!(self, Self::ValLoss | Self::ValAccuracy)
+        matches!(self, Self::ValLoss | Self::ValAccuracy | Self::ValAuc)
     }
+}
 
-    /// Whether more is better (accuracies) or less is (losses): Keras's `mode = "auto"`.
-    pub fn higher_is_better(self) -> bool {
-        matches!(self, Self::Accuracy | Self::ValAccuracy)
+/// Whether less or more of the monitored quantity is better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// As the quantity has it: less of a loss, more of an accuracy.
+    #[default]
+    Auto,
+    /// Less is better.
+    Min,
+    /// More is better.
+    Max,
+}
+
+impl Mode {
+    /// Whether more of `monitor` is better.
+    pub fn higher_is_better(self, monitor: Monitor) -> bool {
+        match self {
+            Self::Auto => !matches!(monitor, Monitor::Loss | Monitor::ValLoss),
+            Self::Min => false,
+            Self::Max => true,
+        }
     }
 }
 
@@ -93,6 +136,9 @@ fn patience_5() -> u32 {
 }
 fn yes() -> bool {
     true
+}
+fn verbose() -> u32 {
+    1
 }
 fn half() -> f64 {
     0.5

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LearningRateSchedule;
+
 /// The training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,9 @@ pub struct Train {
     #[serde(default = "learning_rate")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
+    /// How it changes from epoch to epoch.
+    #[serde(default)]
+    pub learning_rate_schedule: LearningRateSchedule,
     /// The most epochs to train; at least 1.
     #[serde(default = "epochs")]
     #[schemars(range(min = 1))]

@@ -1,7 +1,7 @@
 //! What one key alone cannot tell: rules between keys, and meanings of values.
 
 use super::suggest::nearest;
-use crate::config::{Config, Monitor, Validation, Weights};
+use crate::config::{Config, Cosine, LearningRateSchedule, Monitor, Validation, Weights};
 
 /// A rule that a configuration breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,45 @@ pub(super) fn check(config: &Config) -> Vec<Violation> {
         }));
     }
     violations.extend(misspelt_weights(&config.model.weights));
+    violations.extend(overruled_reductions(config));
+    violations.extend(endless_warmup(config));
     violations
+}
+
+/// A schedule sets the learning rate before every epoch, so that a reduction would not last: in Keras
+/// the scheduler silently overrules it.
+fn overruled_reductions(config: &Config) -> Option<Violation> {
+    let scheduled = config.train.learning_rate_schedule != LearningRateSchedule::Constant;
+    (scheduled && config.reduce_lr_on_plateau.is_some()).then(|| Violation {
+        message: "a schedule and plateaus both set the learning rate".to_owned(),
+        help:
+            "leave one out: learning_rate_schedule = \"constant\", or reduce_lr_on_plateau = false"
+                .to_owned(),
+        parts: vec![
+            ("train.learning_rate_schedule", "sets it before every epoch".to_owned()),
+            (
+                "reduce_lr_on_plateau.factor",
+                "lowers it, and the schedule would undo that".to_owned(),
+            ),
+        ],
+    })
+}
+
+/// A warm-up that leaves no epoch for the learning rate that it warms up to.
+fn endless_warmup(config: &Config) -> Option<Violation> {
+    let LearningRateSchedule::Cosine(Cosine { warmup: Some(warmup), .. }) =
+        config.train.learning_rate_schedule
+    else {
+        return None;
+    };
+    (warmup.epochs >= config.train.epochs).then(|| Violation {
+        message: "the warm-up lasts as long as the training".to_owned(),
+        help: "make warmup_epochs smaller than epochs".to_owned(),
+        parts: vec![
+            ("train.learning_rate_schedule", format!("{} epochs of warm-up", warmup.epochs)),
+            ("train.epochs", format!("{} epochs in all", config.train.epochs)),
+        ],
+    })
 }
 
 fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) -> Option<Violation> {
@@ -36,7 +74,7 @@ fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) ->
         help: format!(
             "set data.validation to a share such as 0.2 or to a folder, watch \"{}\" instead, or \
              switch it off with {section} = false",
-            monitor.name().trim_start_matches("val_"),
+            if monitor == Monitor::ValAccuracy { "accuracy" } else { "loss" },
         ),
         parts: vec![
             (key, format!("watches `{}`", monitor.name())),

@@ -225,10 +225,10 @@ mod tests {
     fn every_field_of_a_configuration_is_a_key() {
         insta::assert_snapshot!(KEYS.listing(), @r"
         [data] image_size, test, train, validation
-        [early_stopping] min_delta, monitor, patience, restore_best_weights
+        [early_stopping] baseline, min_delta, mode, monitor, patience, restore_best_weights, start_from_epoch, verbose
         [model] backbone, freeze, pooling, weights
-        [reduce_lr_on_plateau] factor, min_delta, min_lr, monitor, patience
-        [train] batch_size, epochs, learning_rate, optimizer, steps_per_epoch
+        [reduce_lr_on_plateau] cooldown, factor, min_delta, min_lr, mode, monitor, patience
+        [train] batch_size, epochs, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch
         ");
         let optional: Vec<_> = KEYS
             .sections
@@ -241,7 +241,13 @@ mod tests {
             .collect();
         assert_eq!(
             optional,
-            ["data.test", "early_stopping", "reduce_lr_on_plateau", "train.steps_per_epoch"]
+            [
+                "data.test",
+                "early_stopping",
+                "early_stopping.baseline",
+                "reduce_lr_on_plateau",
+                "train.steps_per_epoch"
+            ]
         );
     }
 }

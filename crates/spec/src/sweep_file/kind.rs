@@ -19,9 +19,17 @@ pub(super) enum Kind {
     Words(Vec<String>),
     /// Not empty.
     Path,
-    /// All of these keys and no other.
-    Table(Vec<(String, Self)>),
+    /// These keys and no other.
+    Table(Vec<TableKey>),
     OneOf(Vec<Self>),
+}
+
+/// A key of a [`Kind::Table`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TableKey {
+    name: String,
+    kind: Kind,
+    required: bool,
 }
 
 /// The ends of a range of numbers.
@@ -66,8 +74,15 @@ impl Kind {
             ("boolean", _) => Self::Boolean,
             ("string", Some("path")) => Self::Path,
             ("object", _) => {
+                let required = schema["required"].as_array();
                 let keys = schema["properties"].as_object().into_iter().flatten();
-                Self::Table(keys.map(|(key, kind)| (key.clone(), Self::new(kind, root))).collect())
+                let key = |(name, kind): (&String, &Schema)| TableKey {
+                    name: name.clone(),
+                    kind: Self::new(kind, root),
+                    required: required
+                        .is_some_and(|required| required.iter().any(|key| key == name)),
+                };
+                Self::Table(keys.map(key).collect())
             }
             _ => unreachable!(
                 "`Config` has a setting of a kind that sweep files do not know: {schema}"
@@ -174,14 +189,10 @@ impl Kind {
     }
 }
 
-fn table_mismatch(
-    keys: &[(String, Kind)],
-    entries: &[Entry],
-    span: &Range<usize>,
-) -> Option<Mismatch> {
+fn table_mismatch(keys: &[TableKey], entries: &[Entry], span: &Range<usize>) -> Option<Mismatch> {
     for entry in entries {
-        let Some((_, kind)) = keys.iter().find(|(key, _)| *key == entry.key) else {
-            let label = match nearest(&entry.key, keys.iter().map(|(key, _)| key.as_str())) {
+        let Some(TableKey { kind, .. }) = keys.iter().find(|key| key.name == entry.key) else {
+            let label = match nearest(&entry.key, keys.iter().map(|key| key.name.as_str())) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => "no such key here".to_owned(),
             };
@@ -191,9 +202,10 @@ fn table_mismatch(
             return Some(mismatch);
         }
     }
-    let (missing, _) =
-        keys.iter().find(|(key, _)| !entries.iter().any(|entry| entry.key == *key))?;
-    Some(Mismatch { span: span.clone(), label: format!("`{missing}` is missing here"), help: None })
+    let is_missing =
+        |key: &&TableKey| key.required && !entries.iter().any(|entry| entry.key == key.name);
+    let label = format!("`{}` is missing here", keys.iter().find(is_missing)?.name);
+    Some(Mismatch { span: span.clone(), label, help: None })
 }
 
 fn one_of_mismatch(kinds: &[Kind], node: &Node) -> Option<Mismatch> {
@@ -302,7 +314,13 @@ impl Kind {
             Self::Words(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
             Self::Path => vec!["a path in quotes".to_owned()],
             Self::Table(keys) => {
-                let keys: Vec<_> = keys.iter().map(|(key, _)| format!("{key} = ...")).collect();
+                let key = |key: &TableKey| match key.required {
+                    true => format!("{} = ...", key.name),
+                    false => format!("[{} = ...]", key.name),
+                };
+                let mut keys: Vec<_> = keys.iter().collect();
+                keys.sort_by_key(|key| !key.required);
+                let keys: Vec<_> = keys.into_iter().map(key).collect();
                 vec![format!("{{ {} }}", keys.join(", "))]
             }
             Self::OneOf(kinds) => kinds.iter().flat_map(Self::alternatives).collect(),

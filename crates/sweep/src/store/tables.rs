@@ -15,6 +15,7 @@ pub(super) fn metrics(history: &[EpochMetrics]) -> Result<Vec<u8>, WriteError> {
         "accuracy",
         "val_loss",
         "val_accuracy",
+        "val_auc",
         "learning_rate",
         "seconds",
     ])?;
@@ -115,13 +116,14 @@ mod tests {
             accuracy: 0.75,
             val_loss,
             val_accuracy: val_loss,
+            val_auc: val_loss,
             learning_rate: 1e-4,
             seconds: 0.25,
         };
         insta::assert_snapshot!(text(metrics(&[row(1, Some(1.5)), row(2, None)]).unwrap()), @"
-        epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds
-        1,0.5,0.75,1.5,1.5,0.0001,0.25
-        2,0.5,0.75,,,0.0001,0.25
+        epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
+        1,0.5,0.75,1.5,1.5,1.5,0.0001,0.25
+        2,0.5,0.75,,,,0.0001,0.25
         ");
         assert!(text(metrics(&[]).unwrap()).starts_with("epoch,"));
     }

@@ -1,5 +1,6 @@
 //! What came out: the document's table, from the results folder alone.
 
+mod alike;
 mod collect;
 mod frame;
 pub mod grid;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use spec::record::Outcome;
 
+pub use alike::Alike;
 pub use collect::{Entry, PlanRow, collect, level_cell, rows};
 pub use frame::FrameError;
 pub use markdown::markdown;
@@ -32,6 +34,8 @@ pub struct Table {
     pub images: Option<u64>,
     /// The rows, in the sweep file's order.
     pub rows: Vec<Row>,
+    /// Levels that trained exactly as another did.
+    pub alike: Vec<Alike>,
     /// Why runs did not finish, and how many of them for that reason, each run once.
     pub causes: Vec<(String, usize)>,
     /// What to hand in, where the leaderboard has the labels.
@@ -119,6 +123,7 @@ impl Table {
             basis: finished.iter().find_map(|entry| entry.basis),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             rows: rows.collect(),
+            alike: alike::alike(entries),
             causes: causes(entries),
             submissions: submissions(&finished),
         })

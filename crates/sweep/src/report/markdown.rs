@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::grid::{Column, grid};
-use super::{Basis, Row, ScoreFormat, Summary, Table, level_cell};
+use super::{Alike, Basis, Row, ScoreFormat, Summary, Table, level_cell};
 
 /// A sweep's report.
 pub fn markdown(table: &Table, format: ScoreFormat) -> String {
@@ -24,6 +24,13 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     }
     if let Some(line) = precision(table, format) {
         paragraph(line);
+    }
+    for Alike { factor, first, others } in &table.alike {
+        paragraph(format!(
+            "{factor}: {} trained exactly as {first} did, under every seed: here the difference \
+             changes nothing.",
+            others.join(" and "),
+        ));
     }
     if !table.causes.is_empty() {
         let causes: Vec<String> =

@@ -68,6 +68,9 @@ pub enum Command {
     /// Make data
     #[command(subcommand)]
     Data(Data),
+    /// Show, check and convert weights files
+    #[command(subcommand)]
+    Weights(Weights),
     /// Look for everything that is needed here
     Doctor(Doctor),
 }
@@ -158,6 +161,47 @@ pub struct Synth {
     /// Test pictures
     #[arg(long, value_name = "N", default_value_t = 744)]
     pub test: u32,
+}
+
+/// `sweep weights`
+#[derive(Debug, Subcommand)]
+pub enum Weights {
+    /// Show which weights are known by name, and which are here
+    List(WeightsList),
+    /// Read weights files to their end, check and hash them
+    Verify(WeightsVerify),
+    /// Make a safetensors file of a PyTorch (.pth) or Keras (.h5, .keras) checkpoint
+    Convert(WeightsConvert),
+}
+
+/// `sweep weights list`
+#[derive(Debug, Args)]
+pub struct WeightsList {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep weights verify`
+#[derive(Debug, Args)]
+pub struct WeightsVerify {
+    /// Known weights or safetensors files; without one, all known weights that are here
+    #[arg(value_name = "NAME|FILE")]
+    pub weights: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep weights convert`
+#[derive(Debug, Args)]
+pub struct WeightsConvert {
+    /// The checkpoint: what torch.save, Keras's save_weights or save wrote
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// The safetensors file to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
 }
 
 /// `sweep doctor`

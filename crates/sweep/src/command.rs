@@ -6,6 +6,7 @@ mod plan;
 mod report;
 mod run;
 mod status;
+mod weights;
 
 use std::io;
 
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Status(args) => status::status(args, &results, console),
         Command::Report(args) => report::report(args, results, console),
         Command::Data(Data::Synth(args)) => data::synth(args, console),
+        Command::Weights(args) => weights::weights(args, console),
         Command::Doctor(args) => doctor::doctor(args, &results, console),
     }
 }

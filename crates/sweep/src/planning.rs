@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use ::weights::folder::WeightsFolder;
 use miette::Diagnostic;
 use spec::config::{Config, Validation};
 use spec::protocol::RunOrder;
@@ -14,7 +15,7 @@ use thiserror::Error;
 use crate::exit::{self, Ends};
 use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
 use crate::schedule::Prefix;
-use crate::weights::{WeightsError, WeightsFolder};
+use crate::weights::{self, WeightsError};
 
 /// One run with everything that is needed to do and to store it.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,14 +126,14 @@ impl Work {
 ///
 /// # Errors
 /// When names clash, or data or weights are missing.
-pub fn plan(sweeps: &[Sweep], weights: &WeightsFolder) -> Result<Planned, PlanningError> {
+pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, PlanningError> {
     check_names(sweeps)?;
     let mut fingerprinter = Fingerprinter::default();
     let mut met: HashMap<RunId, Work> = HashMap::new();
     let mut plans = Vec::new();
     for sweep in sweeps {
         plans.push(sweep.plan(|config, seed| {
-            let file = weights.locate(&config.model)?;
+            let file = weights::locate(folder, &config.model)?;
             let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
             let run = RunId::of(config, seed, &fingerprints);
             let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };

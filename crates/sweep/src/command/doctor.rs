@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::thread;
 
+use ::weights::folder::WeightsFolder;
 use serde::Serialize;
 use spec::config::Backbone;
 use spec::paths::ResultsDir;
@@ -12,7 +13,7 @@ use super::{print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
-use crate::weights::{self, WeightsFolder};
+use crate::weights;
 use crate::worker::Program;
 
 /// Something that a sweep needs or can use.
@@ -152,13 +153,13 @@ fn weights(folder: &WeightsFolder) -> Vec<Finding> {
     [Backbone::EfficientnetLite0, Backbone::Resnet50]
         .map(|backbone| {
             let what = format!("weights {}", backbone.name());
-            let file = folder.file(backbone);
+            let file = folder.file(backbone.name());
             match file.is_file() {
                 true => found(&what, file.display().to_string()),
                 false => absent(
                     &what,
                     format!("no {}", file.display()),
-                    Some(weights::source_of(backbone)),
+                    Some(&weights::way_to(backbone)),
                 ),
             }
         })

@@ -14,7 +14,7 @@ use crate::output::Console;
 use crate::planning;
 use crate::report::{PlanRow, grid, level_cell, rows};
 use crate::store;
-use crate::weights::WeightsFolder;
+use ::weights::folder::WeightsFolder;
 
 /// `--json`: what a sweep would run.
 #[derive(Serialize)]

@@ -18,8 +18,8 @@ use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::progress::Progress;
 use crate::store::{Holder, Store};
-use crate::weights::WeightsFolder;
 use crate::worker::Program;
+use ::weights::folder::WeightsFolder;
 
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     let sweeps = load(&args.files)?;

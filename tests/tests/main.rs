@@ -8,4 +8,5 @@ mod interrupt;
 mod real;
 mod report;
 mod run;
+mod weights;
 mod workers;

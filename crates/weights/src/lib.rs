@@ -4,6 +4,7 @@
 mod aside;
 pub mod convert;
 pub mod folder;
+pub mod hub;
 pub mod inspect;
 pub mod known;
 

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use ::weights::convert::{self, ConvertError};
 use ::weights::folder::WeightsFolder;
+use ::weights::hub::{self, Hub, PullError};
 use ::weights::inspect::{self, Contents, InspectError};
 use ::weights::known::{KNOWN, Known};
+use indicatif::{ProgressBar, ProgressStyle};
 use miette::Diagnostic;
 use serde::Serialize;
 use thiserror::Error;
@@ -24,6 +26,11 @@ enum WeightsError {
     #[error("{given} is neither a file nor known by name")]
     #[diagnostic(help("known are {}", names()))]
     Unknown { given: String },
+    #[error("no weights are known by the name {given}")]
+    #[diagnostic(help("known are {}", names()))]
+    UnknownName { given: String },
+    #[error(transparent)]
+    Pull(PullError),
     #[error(transparent)]
     Inspect(InspectError),
     #[error(transparent)]
@@ -33,7 +40,9 @@ enum WeightsError {
 impl Ends for WeightsError {
     fn exit_code(&self) -> u8 {
         match self {
+            Self::Pull(PullError::Elsewhere { .. }) => exit::USAGE,
             Self::Missing { .. }
+            | Self::Pull(_)
             | Self::Inspect(InspectError::Read(_))
             | Self::Convert(ConvertError::Write { .. }) => exit::ENVIRONMENT,
             _ => exit::USAGE,
@@ -45,6 +54,7 @@ pub(super) fn weights(args: &cli::Weights, console: &Console) -> Result<u8, Fail
     let folder = WeightsFolder::from_environment();
     match args {
         cli::Weights::List(args) => list(args, &folder, console),
+        cli::Weights::Pull(args) => pull(args, &folder, console),
         cli::Weights::Verify(args) => verify(args, &folder, console),
         cli::Weights::Convert(args) => convert(args, console),
     }
@@ -95,6 +105,53 @@ fn table(folder: &Path, listed: &[Listed]) -> String {
         }
     }
     text
+}
+
+/// Downloaded bytes as a bar.
+struct Bar(ProgressBar);
+
+impl hub::Progress for Bar {
+    fn init(&mut self, size: usize, _file: &str) {
+        self.0.set_length(size as u64);
+        self.0.set_position(0);
+    }
+
+    fn update(&mut self, size: usize) {
+        self.0.inc(size as u64);
+    }
+
+    fn finish(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn pull(args: &cli::WeightsPull, folder: &WeightsFolder, console: &Console) -> Result<u8, Failure> {
+    let unknown = |given: &String| WeightsError::UnknownName { given: given.clone() };
+    let find = |given: &String| Known::find(given).ok_or_else(|| unknown(given));
+    // All names before the first download.
+    let wanted: Vec<&Known> = args.names.iter().map(find).collect::<Result<_, _>>()?;
+    let hub = Hub::from_environment();
+    for known in wanted {
+        let bar = match console.draws_bars() {
+            true => console.bars().add(ProgressBar::new(0)),
+            false => ProgressBar::hidden(),
+        };
+        let style = "  {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_message(known.name);
+        console.say(&format!("{}: {} ({})", known.name, known.origin(), known.licence));
+        let contents = hub.pull(known, folder, Bar(bar)).map_err(WeightsError::Pull)?;
+        print(console, &Verified::new(folder.file(known.name), contents).text())?;
+    }
+    Ok(exit::DONE)
 }
 
 /// A file that was read to its end.

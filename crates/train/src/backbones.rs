@@ -1,11 +1,18 @@
 //! The networks that turn an image into features: one file each.
 
 mod efficientnet_lite0;
+mod inception_resnet_v2;
+mod residual;
+mod resnet18;
+mod resnet34;
 mod resnet50;
+mod resnet50_keras;
+
+use std::collections::HashSet;
 
 use spec::config;
 
-use crate::graph::{BatchNorm, Conv2d, Graph, LayerIndex, Op};
+use crate::graph::{BatchNorm, Conv2d, Graph, LayerIndex, Layout, Op};
 use crate::preprocess::Preprocessing;
 
 /// A network without its weights, and what it expects of images and weights files.
@@ -13,24 +20,61 @@ use crate::preprocess::Preprocessing;
 pub struct Backbone {
     /// Its layers.
     pub graph: Graph,
+    /// What weights files there are for it.
+    pub files: Files,
     /// How pixels become its input.
     pub preprocessing: Preprocessing,
-    /// What the names of its original classifier's tensors begin with: a weights file may hold them,
-    /// and they are not used.
-    pub classifier: &'static str,
+}
+
+/// What weights files there are for a network.
+#[derive(Debug, Clone, Copy)]
+pub struct Files {
+    /// How they may be laid out, at least one way; weights that are drawn are as in the first.
+    pub layouts: &'static [Layout],
+    /// What the names of the original classifier's tensors begin with: a file may hold them, and they
+    /// are not used.
+    pub classifiers: &'static [&'static str],
 }
 
 impl Backbone {
-    /// The network of that name.
+    /// The network of that name, which sees images as its weights were trained to.
     pub fn of(backbone: config::Backbone) -> Self {
-        match backbone {
-            config::Backbone::EfficientnetLite0 => efficientnet_lite0::backbone(),
-            config::Backbone::Resnet50 => resnet50::backbone(),
-        }
+        let (graph, files) = match backbone {
+            config::Backbone::EfficientnetLite0 => {
+                (efficientnet_lite0::graph(), efficientnet_lite0::FILES)
+            }
+            config::Backbone::Resnet18 => (resnet18::graph(), resnet18::FILES),
+            config::Backbone::Resnet34 => (resnet34::graph(), resnet34::FILES),
+            config::Backbone::Resnet50 => (resnet50::graph(), resnet50::FILES),
+            config::Backbone::Resnet50Keras => (resnet50_keras::graph(), resnet50_keras::FILES),
+            config::Backbone::InceptionResnetV2 => {
+                (inception_resnet_v2::graph(), inception_resnet_v2::FILES)
+            }
+        };
+        Self { graph, files, preprocessing: Preprocessing::of(backbone) }
+    }
+
+    /// The layout of a file that holds tensors called `names`: the one that more of them fit, the
+    /// first where none does better.
+    pub fn layout_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Layout {
+        let names: HashSet<&str> = names.into_iter().collect();
+        let known = |layout: &Layout| {
+            let tensors = self.graph.layers().iter().flat_map(|layer| layer.tensors(*layout));
+            tensors.filter(|tensor| names.contains(tensor.name.as_str())).count()
+        };
+        let [first, others @ ..] = self.files.layouts else {
+            unreachable!("there is no network without weights files")
+        };
+        others.iter().fold(
+            *first,
+            |best, layout| {
+                if known(layout) > known(&best) { *layout } else { best }
+            },
+        )
     }
 }
 
-/// Appends a convolution without bias and its normalisation, and returns the latter's position.
+/// Appends a convolution and its normalisation, and returns the latter's position.
 ///
 /// `layer` holds Keras's names of both.
 fn conv_bn(

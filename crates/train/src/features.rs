@@ -15,6 +15,7 @@ use crate::backbones::Backbone;
 use crate::graph::{Graph, LayerIndex, Mode};
 use crate::library::{ImageSet, Library, Loaded};
 use crate::link::{Halt, Link, chain};
+use crate::preprocess::Preprocessing;
 use crate::recent::Recent;
 
 pub use cache::{CacheFile, Found};
@@ -54,8 +55,7 @@ struct Key<'a> {
     semantics: u32,
     images: &'a str,
     image_size: i64,
-    mean: [f64; 3],
-    std: [f64; 3],
+    preprocessing: Preprocessing,
     backbone: &'a str,
     weights: &'a str,
     cut: &'a str,
@@ -124,8 +124,7 @@ impl Features {
             semantics: TRAINING_SEMANTICS,
             images: &set.fingerprint,
             image_size: request.image_size.into(),
-            mean: prefix.backbone.preprocessing.mean,
-            std: prefix.backbone.preprocessing.std,
+            preprocessing: prefix.backbone.preprocessing,
             backbone: request.name,
             weights: &request.loaded.id,
             cut: &prefix.backbone.graph.layers()[prefix.cut].name,

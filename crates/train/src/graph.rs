@@ -5,10 +5,15 @@
 //! and folding normalisations are operations on this list.
 
 mod forward;
+mod op;
+mod order;
+mod tensors;
 
 use spec::config::Freeze;
 
 pub use forward::Mode;
+pub use op::{BatchNorm, Conv2d, Op, Padding};
+pub use tensors::{Layout, Role, TensorSpec};
 
 /// A backbone without its weights.
 #[derive(Debug, Clone)]
@@ -30,170 +35,16 @@ pub struct Layer {
     pub inputs: Vec<LayerIndex>,
 }
 
-/// What a layer computes, on tensors of shape `[images, channels, height, width]`.
-#[derive(Debug, Clone)]
-pub enum Op {
-    /// The preprocessed image.
-    Input,
-    /// A convolution.
-    Conv2d(Conv2d),
-    /// A normalisation per channel.
-    BatchNorm(BatchNorm),
-    /// `max(x, 0)`.
-    Relu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
-    /// The sum of its two inputs.
-    Add,
-    /// The largest of each `kernel` x `kernel` window.
-    MaxPool {
-        /// Side of the window.
-        kernel: i64,
-        /// Distance between windows.
-        stride: i64,
-    },
-    /// A border of zeros.
-    ZeroPad(Padding),
-}
-
-/// A convolution with a square kernel.
-#[derive(Debug, Clone)]
-pub struct Conv2d {
-    /// Channels read.
-    pub input: i64,
-    /// Channels made.
-    pub output: i64,
-    /// Side of the kernel.
-    pub kernel: i64,
-    /// Distance between positions.
-    pub stride: i64,
-    /// Zeros on each side; a border that is not the same on all sides is a [`Op::ZeroPad`] of its own.
-    pub padding: i64,
-    /// Groups of channels that do not see each other.
-    pub groups: i64,
-    /// Whether there is a bias per output channel.
-    pub bias: bool,
-    /// What its tensors' names begin with in the weights file.
-    pub tensors: String,
-}
-
-/// A batch normalisation.
-#[derive(Debug, Clone)]
-pub struct BatchNorm {
-    /// Channels.
-    pub channels: i64,
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Share of the running statistics kept at each training step: Keras's meaning (PyTorch's is one
-    /// minus this).
-    pub momentum: f64,
-    /// What its tensors' names begin with in the weights file.
-    pub tensors: String,
-}
-
-/// How wide a border is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
-    /// This many zeros on each side.
-    Each(i64),
-    /// TensorFlow's `SAME`: the output has `size / stride` positions, rounded up, and an odd zero goes
-    /// to the right and bottom. <https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2>
-    Same {
-        /// Side of the kernel that follows.
-        kernel: i64,
-        /// Its stride.
-        stride: i64,
-    },
-}
-
-/// A tensor that a layer needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// Its name in the weights file.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<i64>,
-    /// What it is.
-    pub role: Role,
-}
-
-/// What a tensor is to its layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A convolution's kernel, `[output, input / groups, side, side]`.
-    Kernel,
-    /// A convolution's bias.
-    Bias,
-    /// A normalisation's factor (Keras's gamma).
-    Scale,
-    /// A normalisation's addend (Keras's beta).
-    Shift,
-    /// A normalisation's running mean: state, not a parameter.
-    RunningMean,
-    /// A normalisation's running variance: state, not a parameter.
-    RunningVariance,
-}
-
-impl Role {
-    /// Whether gradients change it.
-    pub fn is_parameter(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVariance)
-    }
-}
-
-impl Padding {
-    /// Zeros before and after, for an axis of `size` positions.
-    pub fn around(self, size: i64) -> (i64, i64) {
-        match self {
-            Self::Each(zeros) => (zeros, zeros),
-            Self::Same { kernel, stride } => {
-                let positions = (size + stride - 1) / stride;
-                let zeros = ((positions - 1) * stride + kernel - size).max(0);
-                (zeros / 2, zeros - zeros / 2)
-            }
-        }
-    }
-}
-
-impl Op {
-    /// The tensors it needs, in the order in which the interpreter takes them.
-    pub fn tensors(&self) -> Vec<TensorSpec> {
-        let tensor = |prefix: &str, suffix: &str, shape: &[i64], role| TensorSpec {
-            name: format!("{prefix}.{suffix}"),
-            shape: shape.to_vec(),
-            role,
-        };
-        match self {
-            Self::Conv2d(conv) => {
-                let shape = [conv.output, conv.input / conv.groups, conv.kernel, conv.kernel];
-                let mut tensors = vec![tensor(&conv.tensors, "weight", &shape, Role::Kernel)];
-                if conv.bias {
-                    tensors.push(tensor(&conv.tensors, "bias", &[conv.output], Role::Bias));
-                }
-                tensors
-            }
-            Self::BatchNorm(norm) => {
-                let shape = [norm.channels];
-                vec![
-                    tensor(&norm.tensors, "weight", &shape, Role::Scale),
-                    tensor(&norm.tensors, "bias", &shape, Role::Shift),
-                    tensor(&norm.tensors, "running_mean", &shape, Role::RunningMean),
-                    tensor(&norm.tensors, "running_var", &shape, Role::RunningVariance),
-                ]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn has_parameters(&self) -> bool {
-        matches!(self, Self::Conv2d(_) | Self::BatchNorm(_))
-    }
-}
-
 impl Graph {
     /// A graph of the input alone.
     pub fn new() -> Self {
-        Self { layers: vec![Layer { name: "input".to_owned(), op: Op::Input, inputs: Vec::new() }] }
+        Self {
+            layers: vec![Layer {
+                name: "input_layer".to_owned(),
+                op: Op::Input,
+                inputs: Vec::new(),
+            }],
+        }
     }
 
     /// The input layer.
@@ -275,6 +126,7 @@ mod tests {
                 channels: 1,
                 epsilon: 0.0,
                 momentum: 0.0,
+                keras_scale: true,
                 tensors: String::new(),
             })
         };
@@ -315,20 +167,5 @@ mod tests {
         let graph = with_shortcut();
         // Were only `add` and `c` to train, `a` and `b` would both be alive before them.
         assert_eq!(graph.cut(Some(3)), 1);
-    }
-
-    #[test]
-    fn same_padding_is_tensorflows() {
-        for (kernel, stride, size, around) in [
-            (3, 2, 224, (0, 1)),
-            (3, 2, 225, (1, 1)),
-            (5, 2, 56, (1, 2)),
-            (5, 2, 57, (2, 2)),
-            (5, 1, 7, (2, 2)),
-            (1, 2, 8, (0, 0)),
-        ] {
-            assert_eq!(Padding::Same { kernel, stride }.around(size), around);
-        }
-        assert_eq!(Padding::Each(3).around(10), (3, 3));
     }
 }

@@ -58,11 +58,9 @@ impl<'a> Model<'a> {
             suffix.features(inputs, Mode::Inference)?
         };
         let mut parameters = Vec::new();
-        for (index, layer) in layers.iter().enumerate().skip(first) {
-            for (spec, tensor) in layer.op.tensors().iter().zip(suffix.weights.layer(index)) {
-                if spec.role.is_parameter() {
-                    parameters.push(tensor.f_set_requires_grad(true)?);
-                }
+        for index in first..layers.len() {
+            for parameter in suffix.weights.layer(index).parameters() {
+                parameters.push(parameter.f_set_requires_grad(true)?);
             }
         }
         let head = Head::draw(rng, features.size()[1], loss.logits(), features.device())?;
@@ -151,7 +149,8 @@ impl<'a> Model<'a> {
     fn state(&self) -> impl Iterator<Item = &Tensor> {
         let layers = self.suffix.prefix.backbone.graph.layers().len();
         (self.suffix.first_trainable.unwrap_or(layers)..layers)
-            .flat_map(|index| self.suffix.weights.layer(index))
+            .flat_map(|index| self.suffix.weights.layer(index).iter())
+            .map(|(_, tensor)| tensor)
             .chain([&self.head.kernel, &self.head.bias])
     }
 }
@@ -179,8 +178,8 @@ mod tests {
     use spec::config::{Freeze, Pooling};
 
     use super::*;
-    use crate::backbones::Backbone;
-    use crate::graph::{BatchNorm, Conv2d, Graph, Op};
+    use crate::backbones::{Backbone, Files};
+    use crate::graph::{BatchNorm, Conv2d, Graph, Layout, Op};
     use crate::preprocess::Preprocessing;
     use crate::random::{self, Purpose};
 
@@ -192,16 +191,17 @@ mod tests {
             let conv = Conv2d {
                 input,
                 output,
-                kernel,
+                kernel: [kernel; 2],
                 stride: 1,
-                padding: 1,
+                padding: [1; 2],
                 groups: 1,
                 bias: true,
                 tensors,
             };
             let x = graph.push(format!("{name}_conv"), Op::Conv2d(conv), [from]);
             let tensors = format!("{name}_norm");
-            let norm = BatchNorm { channels: 4, epsilon: 1e-3, momentum: 0.9, tensors };
+            let norm =
+                BatchNorm { channels: 4, epsilon: 1e-3, momentum: 0.9, keras_scale: true, tensors };
             graph.push(format!("{name}_bn"), Op::BatchNorm(norm), [x])
         };
         let x = block(&mut graph, Graph::INPUT, 3, "first");
@@ -209,8 +209,8 @@ mod tests {
         let x = block(&mut graph, first, 4, "second");
         let x = graph.push("second_add", Op::Add, [first, x]);
         graph.push("second_out", Op::Relu, [x]);
-        let preprocessing = Preprocessing { mean: [127.0; 3], std: [128.0; 3] };
-        Backbone { graph, preprocessing, classifier: "fc." }
+        let files = Files { layouts: &[Layout::Torch], classifiers: &["fc."] };
+        Backbone { graph, files, preprocessing: Preprocessing::LITE }
     }
 
     struct Setting {
@@ -282,7 +282,8 @@ mod tests {
             for (layer, trains) in [first_conv, first_bn, second_conv, second_bn].iter().zip(trains)
             {
                 let loaded = setting.weights.layer(*layer);
-                for (tensor, loaded) in model.suffix.weights.layer(*layer).iter().zip(loaded) {
+                for (tensor, loaded) in model.suffix.weights.layer(*layer).iter().zip(loaded.iter())
+                {
                     assert_eq!(tensor != loaded, trains, "{freeze:?} {layer}");
                 }
             }

@@ -1,20 +1,65 @@
 //! From pixels to a backbone's input.
 
+use serde::Serialize;
+use spec::config;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// How a backbone wants its input scaled: `(pixel - mean) / std`, per channel, with pixels from 0 to
 /// 255.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Preprocessing {
-    /// Subtracted, in red, green, blue.
+    /// The order in which the backbone reads the channels.
+    pub channels: Channels,
+    /// Subtracted, in that order.
     pub mean: [f64; 3],
-    /// Divided by, in red, green, blue.
+    /// Divided by, in that order.
     pub std: [f64; 3],
 }
 
+/// An order of the three channels of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Channels {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
 impl Preprocessing {
-    /// Turns pixels `[images, height, width, 3]` of 8 bits into the input of a backbone on `device`,
-    /// `[images, 3, height, width]` in 32-bit floats.
+    /// What the weights of that network were trained with.
+    pub fn of(backbone: config::Backbone) -> Self {
+        match backbone {
+            config::Backbone::EfficientnetLite0 => Self::LITE,
+            config::Backbone::Resnet18
+            | config::Backbone::Resnet34
+            | config::Backbone::Resnet50 => Self::TORCH,
+            config::Backbone::Resnet50Keras => Self::CAFFE,
+            config::Backbone::InceptionResnetV2 => Self::TF,
+        }
+    }
+
+    /// EfficientNet-Lite's: `MEAN_RGB` and `STDDEV_RGB` of
+    /// <https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/efficientnet_lite_builder.py>.
+    pub const LITE: Self = Self { channels: Channels::Rgb, mean: [127.0; 3], std: [128.0; 3] };
+
+    /// The mean and standard deviation of ImageNet that torchvision's weights were trained with,
+    /// <https://docs.pytorch.org/vision/stable/models.html>; Keras's mode `torch`.
+    pub const TORCH: Self = Self {
+        channels: Channels::Rgb,
+        mean: [0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0],
+        std: [0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0],
+    };
+
+    /// Blue first and without the mean of ImageNet: Keras's mode `caffe`,
+    /// <https://github.com/keras-team/keras/blob/master/keras/src/applications/imagenet_utils.py>.
+    pub const CAFFE: Self =
+        Self { channels: Channels::Bgr, mean: [103.939, 116.779, 123.68], std: [1.0; 3] };
+
+    /// From -1 to 1: Keras's mode `tf`.
+    pub const TF: Self = Self { channels: Channels::Rgb, mean: [127.5; 3], std: [127.5; 3] };
+
+    /// Turns pixels `[images, height, width, 3]` of 8 bits, red first, into the input of a backbone on
+    /// `device`, `[images, 3, height, width]` in 32-bit floats.
     ///
     /// Memory stays in the order of the pixels, which is PyTorch's `channels_last`: that saves a copy,
     /// and convolutions run no slower than with channels first.
@@ -25,11 +70,11 @@ impl Preprocessing {
         let constant = |values: [f64; 3]| {
             Tensor::f_from_slice(&values.map(|value| value as f32))?.f_to_device(device)
         };
-        pixels
-            .f_to_device(device)?
-            .f_to_kind(Kind::Float)?
-            .f_sub_(&constant(self.mean)?)?
-            .f_div_(&constant(self.std)?)?
-            .f_permute([0, 3, 1, 2])
+        let pixels = pixels.f_to_device(device)?.f_to_kind(Kind::Float)?;
+        let mut ordered = match self.channels {
+            Channels::Rgb => pixels,
+            Channels::Bgr => pixels.f_flip([-1])?,
+        };
+        ordered.f_sub_(&constant(self.mean)?)?.f_div_(&constant(self.std)?)?.f_permute([0, 3, 1, 2])
     }
 }

@@ -7,14 +7,36 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, TchError, Tensor};
 
 use crate::backbones::Backbone;
-use crate::graph::{LayerIndex, Role, TensorSpec};
+use crate::graph::{LayerIndex, Layout, Role, TensorSpec};
 use crate::random::{self, Purpose};
 
-/// The tensors of each layer of a graph, in the order of [`crate::graph::Op::tensors`].
+/// The tensors of each layer of a graph.
 #[derive(Debug)]
 pub struct Weights {
-    layers: Vec<Vec<Tensor>>,
+    layers: Vec<LayerWeights>,
     device: Device,
+}
+
+/// The tensors of a layer, kernels in PyTorch's order, `[output, input / groups, height, width]`.
+#[derive(Debug, Default, PartialEq)]
+pub struct LayerWeights(Vec<(Role, Tensor)>);
+
+impl LayerWeights {
+    /// The tensor of that role. Which there are depends on the layer, and on where its weights come
+    /// from: Keras's Inception-ResNet-v2 has no scales, timm's has.
+    pub fn get(&self, role: Role) -> Option<&Tensor> {
+        self.0.iter().find(|(of, _)| *of == role).map(|(_, tensor)| tensor)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &Tensor)> {
+        self.0.iter().map(|(role, tensor)| (*role, tensor))
+    }
+
+    /// Those that gradients change.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.iter().filter(|(role, _)| role.is_parameter()).map(|(_, tensor)| tensor)
+    }
 }
 
 /// A weights file that cannot be used.
@@ -32,10 +54,15 @@ pub enum WeightsError {
         source: safetensors::SafeTensorError,
     },
     /// Its tensors are not those of the backbone.
-    #[error("{path} does not hold the weights of this backbone:\n  {}", problems.join("\n  "))]
+    #[error(
+        "{path} does not hold the weights of this backbone, with {}'s names:\n  {}",
+        layout.name(), problems.join("\n  ")
+    )]
     Tensors {
         /// The file.
         path: PathBuf,
+        /// What it was read as.
+        layout: Layout,
         /// One line for each missing, unknown, misshapen or broken tensor.
         problems: Vec<String>,
     },
@@ -58,25 +85,27 @@ impl Weights {
         let bytes = fs_err::read(path).map_err(WeightsError::Read)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
+        let layout = backbone.layout_of(file.iter().map(|(name, _)| name));
         let mut unused: BTreeMap<_, _> = file.iter().collect();
         let mut problems = Vec::new();
         let mut layers = Vec::new();
         for layer in backbone.graph.layers() {
             let mut tensors = Vec::new();
-            for spec in layer.op.tensors() {
+            for spec in layer.tensors(layout) {
                 let Some(view) = unused.remove(spec.name.as_str()) else {
                     problems.push(format!("{} is missing", spec.name));
                     continue;
                 };
                 match values(&spec, &view) {
-                    Ok(values) => tensors.push(to_device(&spec, &values, device)?),
+                    Ok(values) => tensors.push((spec.role, to_device(&spec, &values, device)?)),
                     Err(problem) => problems.push(problem),
                 }
             }
-            layers.push(tensors);
+            layers.push(LayerWeights(tensors));
         }
         let ignored = |name: &str| {
-            name.starts_with(backbone.classifier) || name.ends_with(".num_batches_tracked")
+            backbone.files.classifiers.iter().any(|classifier| name.starts_with(classifier))
+                || name.ends_with(".num_batches_tracked")
         };
         problems.extend(
             unused
@@ -92,7 +121,7 @@ impl Weights {
         if more > 0 {
             problems.push(format!("and {more} more"));
         }
-        Err(WeightsError::Tensors { path: path.to_owned(), problems })
+        Err(WeightsError::Tensors { path: path.to_owned(), layout, problems })
     }
 
     /// Draws the tensors of `backbone`: kernels from He et al.'s normal distribution, which keeps the
@@ -102,35 +131,30 @@ impl Weights {
     /// What libtorch says, such as that memory ran out.
     pub fn draw(backbone: &Backbone, seed: u64, device: Device) -> Result<Self, TchError> {
         let mut rng = random::stream(seed, Purpose::Backbone);
+        let layout = backbone.layout_of([]);
         let mut draw = |spec: &TensorSpec| {
-            let count = spec.shape.iter().product::<i64>() as usize;
+            let count = spec.count();
             match spec.role {
                 Role::Kernel => {
-                    let fan_in = spec.shape[1..].iter().product::<i64>() as f64;
-                    random::normal(&mut rng, (2.0 / fan_in).sqrt(), count)
+                    random::normal(&mut rng, (2.0 / spec.fan_in() as f64).sqrt(), count)
                 }
                 Role::Scale | Role::RunningVariance => vec![1.0; count],
                 Role::Bias | Role::Shift | Role::RunningMean => vec![0.0; count],
             }
         };
-        let layers = backbone
-            .graph
-            .layers()
-            .iter()
-            .map(|layer| {
-                layer
-                    .op
-                    .tensors()
-                    .iter()
-                    .map(|spec| to_device(spec, &draw(spec), device))
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .collect::<Result<_, _>>()?;
+        let mut layers = Vec::new();
+        for layer in backbone.graph.layers() {
+            let tensors = layer
+                .tensors(layout)
+                .into_iter()
+                .map(|spec| Ok((spec.role, to_device(&spec, &draw(&spec), device)?)));
+            layers.push(LayerWeights(tensors.collect::<Result<_, TchError>>()?));
+        }
         Ok(Self { layers, device })
     }
 
     /// A layer's tensors.
-    pub fn layer(&self, index: LayerIndex) -> &[Tensor] {
+    pub fn layer(&self, index: LayerIndex) -> &LayerWeights {
         &self.layers[index]
     }
 
@@ -141,7 +165,11 @@ impl Weights {
 
     /// Bytes that the tensors take.
     pub fn bytes(&self) -> usize {
-        self.layers.iter().flatten().map(|tensor| tensor.numel() * size_of::<f32>()).sum()
+        self.layers
+            .iter()
+            .flat_map(LayerWeights::iter)
+            .map(|(_, tensor)| tensor.numel() * size_of::<f32>())
+            .sum()
     }
 
     /// The same weights, but those from layer `from` on are copies that training may change.
@@ -149,23 +177,15 @@ impl Weights {
     /// # Errors
     /// What libtorch says, such as that memory ran out.
     pub fn with_own_copy(&self, from: LayerIndex) -> Result<Self, TchError> {
-        let layers = self
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(index, tensors)| {
-                tensors
-                    .iter()
-                    .map(|tensor| {
-                        if index < from {
-                            Ok(tensor.shallow_clone())
-                        } else {
-                            tensor.f_detach_copy()
-                        }
-                    })
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .collect::<Result<_, _>>()?;
+        let mut layers = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let tensors = layer.iter().map(|(role, tensor)| {
+                let copy =
+                    if index < from { tensor.shallow_clone() } else { tensor.f_detach_copy()? };
+                Ok((role, copy))
+            });
+            layers.push(LayerWeights(tensors.collect::<Result<_, TchError>>()?));
+        }
         Ok(Self { layers, device: self.device })
     }
 }
@@ -193,9 +213,13 @@ fn values(
 
 fn to_device(spec: &TensorSpec, values: &[f32], device: Device) -> Result<Tensor, TchError> {
     let tensor = Tensor::f_from_slice(values)?.f_reshape(&spec.shape)?.f_to_device(device)?;
-    match spec.role {
-        // In the memory order of the images that pass through it (see `Preprocessing::apply`).
-        Role::Kernel => tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]),
-        _ => Ok(tensor),
+    if spec.role != Role::Kernel {
+        return Ok(tensor);
     }
+    // In the memory order of the images that pass through it (see `Preprocessing::apply`).
+    let channels_last = match spec.layout {
+        Layout::Torch => tensor.f_permute([0, 2, 3, 1])?,
+        Layout::Keras => tensor.f_permute([3, 0, 1, 2])?,
+    };
+    channels_last.f_contiguous()?.f_permute([0, 3, 1, 2])
 }

@@ -20,7 +20,7 @@ use spec::config::{self, Pooling};
 use tch::{Device, Kind, Tensor};
 use train::backbones::Backbone;
 use train::features::pool;
-use train::graph::{Graph, Mode, Role, TensorSpec};
+use train::graph::{Graph, Layout, Mode, Role, TensorSpec};
 use train::weights::Weights;
 
 #[derive(Deserialize)]
@@ -33,6 +33,9 @@ struct Network {
     side: usize,
     inference: Measured,
     training: Measured,
+    /// Name, class and how many numbers, of Keras's networks.
+    #[serde(default)]
+    layers: Vec<(String, String, usize)>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +43,7 @@ struct Measured {
     pooled: Summary,
     logits: Summary,
     gradients: BTreeMap<String, Summary>,
+    /// Running statistics after the step, of some of PyTorch's networks.
     #[serde(default)]
     running: BTreeMap<String, Summary>,
 }
@@ -61,23 +65,22 @@ fn recorded(file: &str) -> Recorded {
 }
 
 fn filled(spec: &TensorSpec) -> Vec<f32> {
-    let count = spec.shape.iter().product::<i64>() as usize;
     let what = match spec.role {
-        Role::Kernel => Fill::Kernel { fan_in: count / spec.shape[0] as usize },
+        Role::Kernel => Fill::Kernel { fan_in: spec.fan_in() as usize },
         Role::Scale => Fill::Scale,
         Role::RunningVariance => Fill::Variance,
         Role::Bias | Role::Shift | Role::RunningMean => Fill::Other,
     };
-    fill(&spec.name, count, what)
+    fill(&spec.name, spec.count(), what)
 }
 
 /// The weights of `backbone`, through a file.
-fn weights(backbone: &Backbone) -> Weights {
+fn weights(backbone: &Backbone, layout: Layout) -> Weights {
     let tensors: Vec<_> = backbone
         .graph
         .layers()
         .iter()
-        .flat_map(|layer| layer.op.tensors())
+        .flat_map(|layer| layer.tensors(layout))
         .map(|spec| {
             let bytes: Vec<u8> = filled(&spec).iter().flat_map(|x| x.to_le_bytes()).collect();
             (spec, bytes)
@@ -93,13 +96,22 @@ fn weights(backbone: &Backbone) -> Weights {
     Weights::read(backbone, &path, Device::Cpu).unwrap()
 }
 
-/// `[images, features]` times a classifier of 1000 classes, whose kernel is `[classes, features]`.
-fn logits(pooled: &Tensor, classifier: &str) -> Tensor {
+/// `[images, features]` times a classifier of 1000 classes, whose kernel is `[classes, features]` in
+/// PyTorch and `[features, classes]` in Keras.
+fn logits(pooled: &Tensor, classifier: &str, layout: Layout) -> Tensor {
     let features = pooled.size()[1] as usize;
-    let kernel =
-        fill(&format!("{classifier}weight"), CLASSES * features, Fill::Kernel { fan_in: features });
+    let weight = match layout {
+        Layout::Torch => "weight",
+        Layout::Keras => "kernel",
+    };
+    let fan_in = Fill::Kernel { fan_in: features };
+    let kernel = fill(&format!("{classifier}{weight}"), CLASSES * features, fan_in);
     let bias = fill(&format!("{classifier}bias"), CLASSES, Fill::Other);
-    let kernel = Tensor::from_slice(&kernel).reshape([CLASSES as i64, features as i64]);
+    let kernel = Tensor::from_slice(&kernel);
+    let kernel = match layout {
+        Layout::Torch => kernel.reshape([CLASSES as i64, features as i64]),
+        Layout::Keras => kernel.reshape([features as i64, CLASSES as i64]).transpose(0, 1),
+    };
     pooled.linear(&kernel, Some(&Tensor::from_slice(&bias)))
 }
 
@@ -118,6 +130,7 @@ struct Case<'a> {
 struct Reference {
     file: &'static str,
     network: &'static str,
+    layout: Layout,
     /// What the names of the classifier's tensors begin with.
     classifier: &'static str,
     /// The share of the running statistics that a training step keeps there; here it is 0.99.
@@ -130,13 +143,15 @@ impl Case<'_> {
     /// What is further from the record than rounding explains.
     fn compare(&self, mode: Mode, expected: &Measured) -> Vec<String> {
         let graph = &self.backbone.graph;
-        let weights = weights(self.backbone);
+        let layout = self.reference.layout;
+        let weights = weights(self.backbone, layout);
         let mut parameters = BTreeMap::new();
         let mut state = BTreeMap::new();
         for (index, layer) in graph.layers().iter().enumerate() {
-            for (spec, tensor) in layer.op.tensors().into_iter().zip(weights.layer(index)) {
+            for spec in layer.tensors(layout) {
+                let tensor = weights.layer(index).get(spec.role).unwrap();
                 if spec.role.is_parameter() {
-                    parameters.insert(spec.name, tensor.set_requires_grad(true));
+                    parameters.insert(spec.name.clone(), (spec, tensor.set_requires_grad(true)));
                 } else {
                     state.insert(spec.name.clone(), (spec, tensor));
                 }
@@ -156,14 +171,19 @@ impl Case<'_> {
             }
         };
         compare("pooled", &numbers(&pooled), &expected.pooled, ROUNDING);
-        let logits = logits(&pooled.detach(), self.reference.classifier);
+        let logits = logits(&pooled.detach(), self.reference.classifier, layout);
         compare("logits", &numbers(&logits), &expected.logits, ROUNDING);
         let tolerance = match mode {
             Mode::Inference => ROUNDING,
             Mode::Training { .. } => self.reference.tolerance,
         };
         for (name, expected) in &expected.gradients {
-            compare(name, &numbers(&parameters[name].grad()), expected, tolerance);
+            let (spec, parameter) = &parameters[name];
+            let gradient = match (spec.role, layout) {
+                (Role::Kernel, Layout::Keras) => parameter.grad().permute([2, 3, 1, 0]),
+                _ => parameter.grad(),
+            };
+            compare(name, &numbers(&gradient), expected, tolerance);
         }
         for (name, expected) in &expected.running {
             let Some((spec, tensor)) = state.get(name) else { continue };
@@ -195,8 +215,18 @@ fn parity(backbone: config::Backbone, reference: Reference) {
 const TORCH: Reference = Reference {
     file: "backbones_torch.json",
     network: "",
+    layout: Layout::Torch,
     classifier: "fc.",
     momentum: 0.9,
+    tolerance: ROUNDING,
+};
+
+const KERAS: Reference = Reference {
+    file: "backbones_keras.json",
+    network: "",
+    layout: Layout::Keras,
+    classifier: "predictions/",
+    momentum: 0.99,
     tolerance: ROUNDING,
 };
 
@@ -214,4 +244,60 @@ fn resnet50_is_timms() {
         config::Backbone::Resnet50,
         Reference { network: "resnet50", tolerance: RESNET50_GRADIENTS, ..TORCH },
     );
+}
+
+#[test]
+fn resnet18_is_timms() {
+    parity(config::Backbone::Resnet18, Reference { network: "resnet18", ..TORCH });
+}
+
+#[test]
+fn resnet34_is_timms() {
+    parity(config::Backbone::Resnet34, Reference { network: "resnet34", ..TORCH });
+}
+
+#[test]
+fn resnet50_keras_is_kerass() {
+    parity(
+        config::Backbone::Resnet50Keras,
+        Reference { network: "resnet50", tolerance: RESNET50_GRADIENTS, ..KERAS },
+    );
+}
+
+#[test]
+fn inception_resnet_v2_is_kerass() {
+    let backbone = config::Backbone::InceptionResnetV2;
+    parity(backbone, Reference { network: "inception_resnet_v2", ..KERAS });
+}
+
+#[test]
+fn inception_resnet_v2_is_timms() {
+    let reference = Reference { network: "inception_resnet_v2", classifier: "classif.", ..TORCH };
+    parity(config::Backbone::InceptionResnetV2, reference);
+}
+
+/// Names, kinds, numbers of parameters and order.
+#[test]
+fn layers_are_listed_as_in_keras() {
+    let recorded = recorded("backbones_keras.json");
+    for (network, backbone) in [
+        ("resnet50", config::Backbone::Resnet50Keras),
+        ("inception_resnet_v2", config::Backbone::InceptionResnetV2),
+    ] {
+        let graph = Backbone::of(backbone).graph;
+        let layers = graph.layers().iter().map(|layer| {
+            let numbers = layer.tensors(Layout::Keras).iter().map(TensorSpec::count).sum();
+            (layer.name.clone(), layer.op.kind().to_owned(), numbers)
+        });
+        let expected = &recorded.networks[network].layers;
+        for (place, (layer, expected)) in layers.zip(expected).enumerate() {
+            assert_eq!(layer, *expected, "layer {place} of {network}");
+        }
+        assert_eq!(graph.layers().len(), expected.len());
+    }
+    // torchvision's ResNet50 is another network with the same list.
+    let names = |backbone| -> Vec<_> {
+        Backbone::of(backbone).graph.layers().iter().map(|layer| layer.name.clone()).collect()
+    };
+    assert_eq!(names(config::Backbone::Resnet50), names(config::Backbone::Resnet50Keras));
 }

@@ -33,16 +33,39 @@ pub enum Backbone {
     /// EfficientNet-Lite0: 1280 features, 0.4 GFLOP an image at 224 pixels.
     #[default]
     EfficientnetLite0,
+    /// ResNet18: 512 features, 1.8 GFLOP an image at 224 pixels.
+    Resnet18,
+    /// ResNet34: 512 features, 3.7 GFLOP an image at 224 pixels.
+    Resnet34,
     /// ResNet50, torchvision's v1.5: 2048 features, 4.1 GFLOP an image at 224 pixels.
     Resnet50,
+    /// ResNet50 as `keras.applications` has it: strides in the first convolution of a block, biases;
+    /// 2048 features, 3.9 GFLOP an image at 224 pixels.
+    Resnet50Keras,
+    /// Inception-ResNet-v2: 1536 features, 13.2 GFLOP an image at 299 pixels.
+    InceptionResnetV2,
 }
 
 impl Backbone {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::EfficientnetLite0,
+        Self::Resnet18,
+        Self::Resnet34,
+        Self::Resnet50,
+        Self::Resnet50Keras,
+        Self::InceptionResnetV2,
+    ];
+
     /// The name in sweep files, on disk and in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::EfficientnetLite0 => "efficientnet_lite0",
+            Self::Resnet18 => "resnet18",
+            Self::Resnet34 => "resnet34",
             Self::Resnet50 => "resnet50",
+            Self::Resnet50Keras => "resnet50_keras",
+            Self::InceptionResnetV2 => "inception_resnet_v2",
         }
     }
 }

@@ -150,7 +150,7 @@ fn disk(results: &Path) -> Finding {
 }
 
 fn weights(folder: &WeightsFolder) -> Vec<Finding> {
-    [Backbone::EfficientnetLite0, Backbone::Resnet50]
+    Backbone::ALL
         .map(|backbone| {
             let what = format!("weights {}", backbone.name());
             let file = folder.file(backbone.name());

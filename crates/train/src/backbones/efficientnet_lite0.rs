@@ -7,9 +7,8 @@
 //! (<https://keras.io/api/applications/efficientnet/>); its dropouts are not there, since in inference
 //! they do nothing and a fine-tuned suffix is trained without.
 
-use super::{Backbone, conv_bn};
-use crate::graph::{BatchNorm, Conv2d, Graph, LayerIndex, Op, Padding};
-use crate::preprocess::Preprocessing;
+use super::{Files, conv_bn};
+use crate::graph::{BatchNorm, Conv2d, Graph, LayerIndex, Layout, Op, Padding};
 
 /// Blocks of one shape in a row.
 struct Stage {
@@ -35,7 +34,9 @@ const STAGES: [Stage; 7] = [
 const STEM: i64 = 32;
 const TOP: i64 = 1280;
 
-pub(super) fn backbone() -> Backbone {
+pub(super) const FILES: Files = Files { layouts: &[Layout::Torch], classifiers: &["_fc."] };
+
+pub(super) fn graph() -> Graph {
     let mut graph = Graph::new();
     let padding = Padding::Same { kernel: 3, stride: 2 };
     let pad = graph.push("stem_conv_pad", Op::ZeroPad(padding), [Graph::INPUT]);
@@ -70,12 +71,7 @@ pub(super) fn backbone() -> Backbone {
         norm("_bn1", TOP),
     );
     graph.push("top_activation", Op::Relu6, [top]);
-    Backbone {
-        graph,
-        // MEAN_RGB and STDDEV_RGB of efficientnet_lite_builder.py in the reference code.
-        preprocessing: Preprocessing { mean: [127.0; 3], std: [128.0; 3] },
-        classifier: "_fc.",
-    }
+    graph.in_keras_order()
 }
 
 /// An inverted residual block (MBConv).
@@ -136,9 +132,9 @@ fn conv(tensors: &str, input: i64, output: i64, kernel: i64, stride: i64) -> Con
     Conv2d {
         input,
         output,
-        kernel,
+        kernel: [kernel; 2],
         stride,
-        padding: if stride == 1 { kernel / 2 } else { 0 },
+        padding: [if stride == 1 { kernel / 2 } else { 0 }; 2],
         groups: 1,
         bias: false,
         tensors: tensors.to_owned(),
@@ -146,5 +142,11 @@ fn conv(tensors: &str, input: i64, output: i64, kernel: i64, stride: i64) -> Con
 }
 
 fn norm(tensors: &str, channels: i64) -> BatchNorm {
-    BatchNorm { channels, epsilon: 1e-3, momentum: 0.99, tensors: tensors.to_owned() }
+    BatchNorm {
+        channels,
+        epsilon: 1e-3,
+        momentum: 0.99,
+        keras_scale: true,
+        tensors: tensors.to_owned(),
+    }
 }

@@ -2,8 +2,8 @@
 
 use tch::{TchError, Tensor};
 
-use super::{Graph, LayerIndex, Op};
-use crate::weights::Weights;
+use super::{Graph, LayerIndex, Op, Role};
+use crate::weights::{LayerWeights, Weights};
 
 /// Whether layers that train behave as in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ struct Value {
 
 fn apply(
     op: &Op,
-    weights: &[Tensor],
+    weights: &LayerWeights,
     inputs: Vec<Value>,
     training: bool,
 ) -> Result<Tensor, TchError> {
@@ -91,13 +91,17 @@ fn apply(
     match op {
         Op::Input => Ok(x),
         Op::Conv2d(conv) => {
-            x.f_conv2d(&weights[0], weights.get(1), [conv.stride], [conv.padding], [1], conv.groups)
+            let Some(kernel) = weights.get(Role::Kernel) else {
+                unreachable!("a convolution's weights were read with a kernel")
+            };
+            let bias = weights.get(Role::Bias);
+            x.f_conv2d(kernel, bias, [conv.stride], conv.padding, [1], conv.groups)
         }
         Op::BatchNorm(norm) => x.f_batch_norm(
-            Some(&weights[0]),
-            Some(&weights[1]),
-            Some(&weights[2]),
-            Some(&weights[3]),
+            weights.get(Role::Scale),
+            weights.get(Role::Shift),
+            weights.get(Role::RunningMean),
+            weights.get(Role::RunningVariance),
             training,
             1.0 - norm.momentum,
             norm.epsilon,
@@ -113,6 +117,17 @@ fn apply(
             Some(other) => x.f_add(&other.tensor),
             None => unreachable!("an addition reads two layers"),
         },
+        Op::AddScaled { scale } => match inputs.next() {
+            Some(mut other) if other.reusable => other.tensor.f_mul_scalar_(*scale)?.f_add_(&x),
+            Some(other) => x.f_add(&other.tensor.f_mul_scalar(*scale)?),
+            None => unreachable!("an addition reads two layers"),
+        },
+        Op::Concat => {
+            let mut all = vec![x];
+            all.extend(inputs.map(|input| input.tensor));
+            Tensor::f_cat(&all, 1)
+        }
+        Op::AvgPool { kernel } => x.f_avg_pool2d([*kernel], [1], [kernel / 2], false, false, None),
         Op::MaxPool { kernel, stride } => x.f_max_pool2d([*kernel], [*stride], [0], [1], false),
         Op::ZeroPad(padding) => {
             let (_, _, height, width) = x.size4()?;

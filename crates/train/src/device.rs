@@ -56,6 +56,31 @@ pub fn set_threads(threads: usize) -> Result<(), DeviceError> {
     Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?)
 }
 
+/// One thread for libtorch, until it is dropped.
+///
+/// A dense head's tensors are too small to share: several threads spend more on meeting than on
+/// arithmetic, and on a busy machine each meeting waits for whoever was put aside. One thread also
+/// makes a head's sums independent of how many threads its slot has.
+#[derive(Debug)]
+pub struct OneThread {
+    before: i32,
+}
+
+impl OneThread {
+    /// From now on.
+    pub fn begin() -> Self {
+        let before = tch::get_num_threads();
+        tch::set_num_threads(1);
+        Self { before }
+    }
+}
+
+impl Drop for OneThread {
+    fn drop(&mut self) {
+        tch::set_num_threads(self.before);
+    }
+}
+
 /// The first GPU that libtorch sees; [`load_cuda`] must have been called.
 ///
 /// # Errors

@@ -113,7 +113,9 @@ impl Library {
             return Ok(Loaded { weights: Rc::clone(weights), id });
         }
         let weights = Rc::new(match &source {
-            Source::File { path, .. } => Weights::read(backbone, path, self.device)?,
+            Source::File { path, fingerprint } => {
+                Weights::read_planned(backbone, path, fingerprint, self.device)?
+            }
             Source::Seed => Weights::draw(backbone, order.seed, self.device)?,
         });
         self.weights.insert(key, Rc::clone(&weights), weights.bytes());

@@ -10,6 +10,7 @@ use tch::{Device, Tensor};
 
 use crate::backbones::Backbone;
 use crate::data::{Folder, split};
+use crate::device::OneThread;
 use crate::features::{Features, Prefix, Request};
 use crate::fit::{Samples, fit, logits, measure};
 use crate::head::Loss;
@@ -75,6 +76,7 @@ impl Trainer {
             _ => validation.map(|folder| self.named(folder, loss, &request, link)).transpose()?,
         };
 
+        let _one_thread = prefix.is_pooled().then(OneThread::begin);
         let mut model = Model::new(
             prefix,
             first_trainable,

@@ -53,6 +53,15 @@ pub enum WeightsError {
         /// What is wrong with it.
         source: safetensors::SafeTensorError,
     },
+    /// It is another file than the run was planned with.
+    #[error(
+        "{path} has changed since the run was planned: give the same command again, and runs are \
+         planned with the file as it is"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Its tensors are not those of the backbone.
     #[error(
         "{path} does not hold the weights of this backbone, with {}'s names:\n  {}",
@@ -82,8 +91,34 @@ impl Weights {
     /// may be there), has another shape or type, or holds a number that is not finite: one error lists
     /// them all. A network that is quietly another one is worse than none.
     pub fn read(backbone: &Backbone, path: &Path, device: Device) -> Result<Self, WeightsError> {
+        Self::parse(backbone, path, &fs_err::read(path).map_err(WeightsError::Read)?, device)
+    }
+
+    /// The same, of a file whose content has the BLAKE3 hash `fingerprint`. What is read is what is
+    /// hashed, so that no result or cached feature goes by the name of other weights.
+    ///
+    /// # Errors
+    /// Also when the content is another one.
+    pub fn read_planned(
+        backbone: &Backbone,
+        path: &Path,
+        fingerprint: &str,
+        device: Device,
+    ) -> Result<Self, WeightsError> {
         let bytes = fs_err::read(path).map_err(WeightsError::Read)?;
-        let file = SafeTensors::deserialize(&bytes)
+        if blake3::hash(&bytes).to_hex().as_str() != fingerprint {
+            return Err(WeightsError::Changed { path: path.to_owned() });
+        }
+        Self::parse(backbone, path, &bytes, device)
+    }
+
+    fn parse(
+        backbone: &Backbone,
+        path: &Path,
+        bytes: &[u8],
+        device: Device,
+    ) -> Result<Self, WeightsError> {
+        let file = SafeTensors::deserialize(bytes)
             .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
         let layout = backbone.layout_of(file.iter().map(|(name, _)| name));
         let mut unused: BTreeMap<_, _> = file.iter().collect();

@@ -92,6 +92,21 @@ fn file_with(
 }
 
 #[test]
+fn weights_are_those_that_the_run_was_planned_with() {
+    let network = Backbone::of(config::Backbone::EfficientnetLite0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    fs_err::write(&path, "planned").unwrap();
+    let planned = blake3::hash(b"planned").to_hex();
+    let read = || {
+        Weights::read_planned(&network, &path, &planned, Device::Cpu).unwrap_err().to_string()
+    };
+    assert!(read().contains("is no intact safetensors file"), "{}", read());
+    fs_err::write(&path, "swapped").unwrap();
+    assert!(read().contains("has changed since the run was planned"), "{}", read());
+}
+
+#[test]
 fn a_weights_file_holds_the_backbone_and_nothing_else() {
     let network = Backbone::of(config::Backbone::EfficientnetLite0);
     // The classifier and PyTorch's counters may be there.

@@ -26,8 +26,21 @@ pub struct SlotSpec {
 pub struct Machine {
     /// CPU cores that we may use; at least 1.
     pub cores: usize,
-    /// GPUs that a worker can use, by PCI bus order.
-    pub gpus: usize,
+    /// GPUs that a worker can use, each by its name in `CUDA_VISIBLE_DEVICES`; see [`visible_gpus`].
+    pub gpus: Vec<String>,
+}
+
+/// The `found` GPUs that a worker sees, each by its name in `CUDA_VISIBLE_DEVICES`.
+///
+/// Where we are given a part of the machine, `inherited` is the list that says which: numbers, UUIDs,
+/// MIG instances. Our GPU 0 is then its first entry, and nothing outside it is ever named. CUDA stops
+/// reading at the first entry that is no GPU, so the list may be longer than what was found. See
+/// <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>.
+pub fn visible_gpus(found: usize, inherited: Option<&str>) -> Vec<String> {
+    match inherited {
+        None => (0..found).map(|gpu| gpu.to_string()).collect(),
+        Some(list) => list.split(',').take(found).map(|entry| entry.trim().to_owned()).collect(),
+    }
 }
 
 /// Devices that are not there.
@@ -94,21 +107,20 @@ pub fn agree<'a>(
 /// When a GPU is asked for that is not there.
 pub fn share_out(devices: &Devices, machine: &Machine) -> Result<Vec<SlotSpec>, DevicesError> {
     match devices {
-        Devices::Auto if machine.gpus > 0 => Ok(gpu_slots(0..machine.gpus as u32, machine)),
+        Devices::Auto if !machine.gpus.is_empty() => Ok(gpu_slots(all(machine), machine)),
         // Two cores to a slot: a worker decodes and trains at once.
         Devices::Auto | Devices::Cpu { slots: None } => {
             Ok(cpu_slots((machine.cores / 2).max(1), machine.cores))
         }
         Devices::Cpu { slots: Some(slots) } => Ok(cpu_slots(to_usize(*slots), machine.cores)),
         Devices::Cuda { devices: named } => {
-            let missing = named.iter().any(|&gpu| gpu as usize >= machine.gpus);
-            if missing || machine.gpus == 0 {
-                let (asked, gpus) = (devices.to_string(), machine.gpus);
-                return Err(DevicesError::NoSuchGpu { asked, gpus });
+            let gpus = machine.gpus.len();
+            if gpus == 0 || named.iter().any(|&gpu| gpu as usize >= gpus) {
+                return Err(DevicesError::NoSuchGpu { asked: devices.to_string(), gpus });
             }
             Ok(match named.as_slice() {
-                [] => gpu_slots(0..machine.gpus as u32, machine),
-                named => gpu_slots(named.iter().copied(), machine),
+                [] => gpu_slots(all(machine), machine),
+                named => gpu_slots(named.iter().map(|&gpu| gpu as usize), machine),
             })
         }
     }
@@ -129,14 +141,19 @@ fn cpu_slots(slots: usize, cores: usize) -> Vec<SlotSpec> {
     (1..=slots).map(slot).collect()
 }
 
-fn gpu_slots(gpus: impl ExactSizeIterator<Item = u32>, machine: &Machine) -> Vec<SlotSpec> {
+fn all(machine: &Machine) -> std::ops::Range<usize> {
+    0..machine.gpus.len()
+}
+
+/// A slot for each of `gpus`, which are places in the machine's list.
+fn gpu_slots(gpus: impl ExactSizeIterator<Item = usize>, machine: &Machine) -> Vec<SlotSpec> {
     let threads = (machine.cores / gpus.len().max(1)).max(1);
-    let slot = |gpu: u32| {
+    let slot = |gpu: usize| {
         let mut environment = threads_environment(threads);
         // Without the bus order CUDA numbers the fastest GPU first, which may be another one than
         // what nvidia-smi and the user call 0.
         environment.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
-        environment.push(("CUDA_VISIBLE_DEVICES", gpu.to_string()));
+        environment.push(("CUDA_VISIBLE_DEVICES", machine.gpus[gpu].clone()));
         SlotSpec { name: format!("cuda {gpu}"), device: "cuda", threads, environment }
     };
     gpus.map(slot).collect()
@@ -151,6 +168,7 @@ mod tests {
     use super::*;
 
     fn shared(devices: &str, cores: usize, gpus: usize) -> Result<String, DevicesError> {
+        let gpus = visible_gpus(gpus, None);
         let slots = share_out(&devices.parse().unwrap(), &Machine { cores, gpus })?;
         let slots: Vec<_> = slots.iter().map(|s| format!("{}x{}", s.name, s.threads)).collect();
         Ok(slots.join(", "))
@@ -180,9 +198,28 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_is_named_by_its_bus_order() {
-        let slots = share_out(&"cuda:1".parse().unwrap(), &Machine { cores: 4, gpus: 2 }).unwrap();
-        assert!(slots[0].environment.contains(&("CUDA_VISIBLE_DEVICES", "1".to_owned())));
-        assert!(slots[0].environment.contains(&("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned())));
+    fn a_worker_sees_its_gpu_of_those_that_we_see() {
+        let table = [
+            (None, 2, "cuda", "0 1"),
+            (None, 2, "cuda:1", "1"),
+            (Some("2,3"), 2, "cuda", "2 3"),
+            (Some("3, 2"), 2, "cuda:1", "2"),
+            (Some("5"), 1, "auto", "5"),
+            (Some("GPU-8932f937,GPU-77aa"), 2, "cuda:1", "GPU-77aa"),
+            (Some("MIG-GPU-1/0/0,MIG-2"), 2, "auto", "MIG-GPU-1/0/0 MIG-2"),
+            (Some("4,-1,5"), 1, "cuda", "4"),
+        ];
+        for (inherited, found, devices, expected) in table {
+            let machine = Machine { cores: 4, gpus: visible_gpus(found, inherited) };
+            let slots = share_out(&devices.parse().unwrap(), &machine).unwrap();
+            let told = |name| {
+                let values = slots.iter().flat_map(|slot| &slot.environment);
+                values.filter(|(n, _)| *n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>()
+            };
+            assert_eq!(told("CUDA_VISIBLE_DEVICES").join(" "), expected, "{inherited:?} {devices}");
+            assert!(told("CUDA_DEVICE_ORDER").iter().all(|order| *order == "PCI_BUS_ID"));
+        }
+        let machine = Machine { cores: 4, gpus: visible_gpus(1, Some("3")) };
+        assert!(share_out(&"cuda:3".parse().unwrap(), &machine).is_err(), "3 is our 0");
     }
 }

@@ -1,6 +1,7 @@
 //! `sweep run`
 
 use std::collections::HashSet;
+use std::env;
 use std::path::Path;
 use std::thread;
 
@@ -102,7 +103,11 @@ fn machine(program: &Program, devices: &Devices) -> Result<Machine, Failure> {
         Devices::Cpu { .. } => false,
         Devices::Cuda { .. } => true,
     };
-    let gpus = if ask { program.probe()?.cuda_devices } else { 0 };
+    let found = if ask { program.probe()?.cuda_devices } else { 0 };
+    // Entries are ASCII: one that is not names no GPU, and CUDA finds none behind it.
+    let inherited = env::var_os("CUDA_VISIBLE_DEVICES");
+    let inherited = inherited.as_ref().map(|list| list.to_string_lossy());
+    let gpus = devices::visible_gpus(found, inherited.as_deref());
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Ok(Machine { cores, gpus })
 }

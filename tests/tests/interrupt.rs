@@ -106,3 +106,20 @@ fn a_second_sweep_waits_for_the_first() {
     assert_eq!((second.code, second.stderr.as_str()), (0, "6 runs: all done before\n"));
     assert_eq!(bench.ledger().len(), 6);
 }
+
+#[test]
+fn a_sweep_that_waited_runs_on_the_data_as_it_is_then() {
+    let bench = Bench::new();
+    bench.rule(2, 16, Act::Wait);
+    let first = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let mut second = bench.start(&["run", "batch_size.toml"]);
+    second.stderr_line();
+    bench.write("data/train/dirty/0009.jpg", "new");
+    bench.script(|_| {});
+    worker.go_on();
+    assert_eq!(bench.wait(first).code, 0);
+    let second = bench.wait(second);
+    assert!(second.stderr.starts_with("6 runs: 0 done before, 6 to do"), "{}", second.stderr);
+    assert_eq!(bench.ledger().len(), 12);
+}

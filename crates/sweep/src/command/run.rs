@@ -26,12 +26,20 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     let sweeps = load(&args.files)?;
     let devices =
         devices::agree(args.devices.as_ref(), sweeps.iter().map(|sweep| &sweep.schedule.devices))?;
-    let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    // Before anything is written, so that a mistake leaves no trace.
+    let mut planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
     let place = results.root().display().to_string();
+    let mut waited = false;
     let store = Store::open(results, |holder| {
         let Holder { pid, started } = holder;
         console.say(&format!("waiting: process {pid} works in {place} since {started}"));
+        waited = true;
     })?;
+    if waited {
+        // The data may be other data by now.
+        planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    }
+    let Planned { plans, work } = planned;
     for plan in &plans {
         store.write_plan(plan)?;
     }

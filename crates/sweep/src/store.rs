@@ -89,7 +89,7 @@ impl Store {
     /// How a run ended last time, if that can be known.
     ///
     /// # Errors
-    /// When a newer version of this program wrote it.
+    /// When a newer version of this program wrote it, or reading fails.
     pub fn result(&self, work: &Work) -> Result<Option<RunResult>, ReadError> {
         read_result(&self.run_dir(work), work.run())
     }

@@ -86,6 +86,9 @@ pub enum ReadError {
     },
     /// Reading failed.
     #[error("cannot read results: {0}")]
+    #[diagnostic(help(
+        "see to the folder: what is there may be good, so nothing is written over it"
+    ))]
     Io(io::Error),
 }
 
@@ -97,7 +100,10 @@ impl From<io::Error> for ReadError {
 
 impl Ends for ReadError {
     fn exit_code(&self) -> u8 {
-        exit::USAGE
+        match self {
+            Self::Io(_) => exit::ENVIRONMENT,
+            Self::Newer { .. } | Self::Broken { .. } | Self::NoSweep { .. } => exit::USAGE,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reading records: what is broken counts as not there, what is newer is refused.
+//! Reading records: what is broken counts as not there; what is newer, or cannot be read, is refused,
+//! for it may be good.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::ReadError;
 /// How `run` ended, by its folder; nothing if that cannot be known.
 ///
 /// # Errors
-/// When a newer version of this program wrote it.
+/// When a newer version of this program wrote it, or reading fails.
 pub fn read_result(dir: &RunDir, run: RunId) -> Result<Option<RunResult>, ReadError> {
     let file = dir.result();
     match read_json::<RunResult>(&file) {
@@ -24,22 +25,21 @@ pub fn read_result(dir: &RunDir, run: RunId) -> Result<Option<RunResult>, ReadEr
             Ok(None)
         }
         Ok(None) => Ok(None),
-        Err(error @ ReadError::Newer { .. }) => Err(error),
-        Err(error) => {
+        Err(error @ ReadError::Broken { .. }) => {
             tracing::warn!("{error}; the run counts as not done");
             Ok(None)
         }
+        Err(error) => Err(error),
     }
 }
 
 /// What was asked for in a run's folder; nothing if that cannot be known.
 ///
 /// # Errors
-/// When a newer version of this program wrote it.
+/// When a newer version of this program wrote it, or reading fails.
 pub fn read_config(dir: &RunDir) -> Result<Option<RunConfig>, ReadError> {
     match read_json(&dir.config()) {
-        Err(error @ ReadError::Newer { .. }) => Err(error),
-        Err(error) => {
+        Err(error @ ReadError::Broken { .. }) => {
             tracing::warn!("{error}");
             Ok(None)
         }
@@ -113,6 +113,7 @@ fn read_json<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Ends as _;
     use spec::record::{Outcome, PlanRun};
 
     #[test]
@@ -142,6 +143,12 @@ mod tests {
         assert_eq!(read_result(&dir, RunId::from_digest([8; 32])).unwrap(), None);
         fs_err::write(dir.result(), br#"{"version":99,"what":"ever"}"#).unwrap();
         assert!(matches!(read_result(&dir, run), Err(ReadError::Newer { version: 99, .. })));
+        // A folder in its place cannot be read, for root too: what is there may still be good.
+        fs_err::remove_file(dir.result()).unwrap();
+        fs_err::create_dir(dir.result()).unwrap();
+        let error = read_result(&dir, run).unwrap_err();
+        assert!(matches!(error, ReadError::Io(_)), "{error}");
+        assert_eq!(error.exit_code(), crate::exit::ENVIRONMENT);
     }
 
     #[test]

@@ -55,6 +55,13 @@ pub enum FingerprintError {
         /// The class's folder.
         folder: PathBuf,
     },
+    /// A link to a folder that it lies in: following it would never end.
+    #[error("a link among the data leads back to a folder above it: {}", link.display())]
+    #[diagnostic(help("remove the link: images behind it would count again and again"))]
+    Loop {
+        /// The link.
+        link: PathBuf,
+    },
     /// Reading failed.
     #[error("cannot fingerprint the data: {0}")]
     Io(io::Error),
@@ -159,13 +166,21 @@ fn of_files(folder: &Path, files: &[PathBuf]) -> Result<String, FingerprintError
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn files_under(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The visible files under `folder`, links followed. A folder may be met twice, behind a link beside
+/// it, but never below itself.
+fn files_under(folder: &Path) -> Result<Vec<PathBuf>, FingerprintError> {
     let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
+    let mut folders = vec![(folder.to_owned(), Vec::new())];
+    while let Some((folder, above)) = folders.pop() {
+        // By its real name, which is one however many links lead to it.
+        let real = fs_err::canonicalize(&folder)?;
+        if above.contains(&real) {
+            return Err(FingerprintError::Loop { link: folder });
+        }
         for path in visible(&folder)? {
             if path.is_dir() {
-                folders.push(path);
+                let above = above.iter().chain([&real]).cloned().collect();
+                folders.push((path, above));
             } else {
                 files.push(path);
             }
@@ -235,5 +250,25 @@ mod tests {
         fs_err::create_dir(root.join("clean")).unwrap();
         let error = of(root, Layout::Classes).unwrap_err();
         assert!(error.to_string().ends_with("/clean"), "{error}");
+    }
+
+    #[test]
+    fn a_link_that_leads_back_is_named_and_one_that_does_not_is_followed() {
+        use std::os::unix::fs::symlink;
+
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), "a/1.jpg", "x");
+        symlink("a", root.path().join("b")).unwrap();
+        let linked = of(root.path(), Layout::Classes).unwrap();
+        fs_err::remove_file(root.path().join("b")).unwrap();
+        write(root.path(), "b/1.jpg", "x");
+        assert_eq!(of(root.path(), Layout::Classes).unwrap(), linked);
+
+        symlink(".", root.path().join("a/loop")).unwrap();
+        for layout in [Layout::Classes, Layout::Any] {
+            let error = of(root.path(), layout).unwrap_err();
+            assert!(error.to_string().ends_with("/a/loop"), "{error}");
+            assert_eq!(error.exit_code(), exit::USAGE);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Ctrl-C, SIGTERM, kill -9, and two at once.
 
+use std::process::Command;
+
 use end_to_end::script::Act;
 use rustix::process::Signal;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Running};
 
 /// What an undisturbed sweep prints.
 fn undisturbed(bench: &Bench) -> String {
@@ -122,4 +124,38 @@ fn a_sweep_that_waited_runs_on_the_data_as_it_is_then() {
     let second = bench.wait(second);
     assert!(second.stderr.starts_with("6 runs: 0 done before, 6 to do"), "{}", second.stderr);
     assert_eq!(bench.ledger().len(), 12);
+}
+
+#[test]
+fn under_nohup_the_end_of_the_terminal_is_not_the_end() {
+    for nohup in [true, false] {
+        let bench = Bench::new();
+        bench.rule(2, 16, Act::Wait);
+        let sweep = bench.command(&["run", "batch_size.toml"]);
+        let mut command = Command::new("sh");
+        let trap = if nohup { "trap '' HUP; exec \"$@\"" } else { "exec \"$@\"" };
+        command.args(["-c", trap, "sh"]).arg(sweep.get_program()).args(sweep.get_args());
+        command.current_dir(bench.path(""));
+        for (name, value) in sweep.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let child = Running::start(command);
+        let worker = bench.accept();
+        child.signal(Signal::HUP);
+        let code = match nohup {
+            true => {
+                worker.go_on();
+                0
+            }
+            false => {
+                assert_eq!(worker.rest(), "stopped\n");
+                130
+            }
+        };
+        let ran = bench.wait(child);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+    }
 }

@@ -80,8 +80,17 @@ pub fn slug(config: &Config, seed: u64) -> String {
         config.model.backbone.name(),
         config.model.pooling.name(),
         config.train.batch_size,
-        config.train.learning_rate,
+        short(config.train.learning_rate),
     )
+}
+
+/// `number` written out, unless that takes many digits: a folder's name holds 255 bytes, and 1e-300
+/// has 300 zeros.
+fn short(number: f64) -> String {
+    const MANY: usize = 12;
+    let plain = number.to_string();
+    let exponent = format!("{number:e}");
+    if plain.len() > MANY && exponent.len() < plain.len() { exponent } else { plain }
 }
 
 /// The configuration with every path replaced by a fixed word, for [`Fingerprints`] stand for them,
@@ -214,6 +223,22 @@ mod tests {
         let id = RunId::of(&config(), 1, &fingerprints());
         insta::assert_snapshot!(id, @r"99f661c657d264b223a7d792b424c504369f2b208458f593f88b749788f18d13");
         insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
+    }
+
+    #[test]
+    fn numbers_in_slugs_are_short() {
+        let table = [
+            (1.0, "1"),
+            (0.0001, "0.0001"),
+            (0.00001, "0.00001"),
+            (2.5e-7, "0.00000025"),
+            (1e-300, "1e-300"),
+            (1e300, "1e300"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+        ];
+        for (number, expected) in table {
+            assert_eq!(short(number), expected);
+        }
     }
 
     /// Also holds when a dependency switches on serde_json's `preserve_order`: then this fails.

@@ -62,17 +62,6 @@ pub struct Schedule {
 }
 
 impl Sweep {
-    /// Every configuration once: the baseline, then the levels in the file's order.
-    pub fn configs(&self) -> Vec<&Config> {
-        let mut configs = vec![&self.baseline];
-        for level in self.factors.iter().flat_map(|factor| &factor.levels) {
-            if !configs.contains(&&level.config) {
-                configs.push(&level.config);
-            }
-        }
-        configs
-    }
-
     /// The rows of the table with their runs; `run` names the run of a configuration and a seed.
     ///
     /// # Errors

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
+use std::convert::Infallible;
+
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use spec::config::Config;
+use spec::record::{Plan, PlanRun};
 use spec::run_id::{Fingerprints, RunId};
 use spec::sweep::Sweep;
 use spec::sweep_file::{LoadError, Override, load};
@@ -70,6 +73,15 @@ fn id(config: &Config) -> RunId {
     RunId::of(config, 1, &fingerprints())
 }
 
+/// What `sweep run` would run.
+fn planned(sweep: &Sweep) -> Plan {
+    let run = |config: &Config, seed| {
+        let run = RunId::of(config, seed, &fingerprints());
+        Ok::<_, Infallible>(PlanRun { run, slug: String::new(), seed })
+    };
+    sweep.plan(run).unwrap()
+}
+
 /// Some factors, each with some of its key's values in some order.
 fn factors() -> impl Strategy<Value = Vec<(usize, Vec<usize>)>> {
     subsequence((0..VALUES.len()).collect::<Vec<_>>(), 0..6).prop_shuffle().prop_flat_map(|keys| {
@@ -89,6 +101,7 @@ proptest! {
     #[test]
     fn one_factor_at_a_time(chosen in choices(), factors in factors()) {
         let mut text = sectioned(&chosen);
+        text.insert_str(0, "replicates = 2\n");
         if !factors.is_empty() {
             text += "[factors]\n";
         }
@@ -100,12 +113,21 @@ proptest! {
             expected += levels.iter().filter(|level| **level != chosen[*key]).count();
         }
         let sweep = loaded(&[("sweep.toml", text.as_bytes())], &[]).unwrap();
-        let configs = sweep.configs();
-        prop_assert_eq!(configs.len(), expected);
-        prop_assert_eq!(configs.iter().filter(|config| ***config == sweep.baseline).count(), 1);
-        prop_assert_eq!(configs[0], &sweep.baseline);
-        for (index, config) in configs.iter().enumerate() {
-            prop_assert!(!configs[..index].contains(config));
+        let plan = planned(&sweep);
+        let runs = plan.runs();
+        prop_assert_eq!(runs.len(), expected * sweep.seeds.len());
+        prop_assert_eq!(runs[0].run, id(&sweep.baseline));
+        for (index, run) in runs.iter().enumerate() {
+            prop_assert!(!runs[..index].contains(run), "every run once");
+        }
+        // A row for each level; the baseline's level is the baseline, and no other is.
+        prop_assert_eq!(plan.factors.len(), factors.len());
+        for (factor, (_, levels)) in plan.factors.iter().zip(&factors) {
+            prop_assert_eq!(factor.levels.len(), levels.len());
+            for level in &factor.levels {
+                prop_assert_eq!(level.runs.len(), sweep.seeds.len());
+                prop_assert_eq!(level.runs == plan.baseline, level.baseline);
+            }
         }
         // The file's order, whatever that is.
         for (factor, (key, levels)) in sweep.factors.iter().zip(&factors) {

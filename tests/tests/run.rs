@@ -131,6 +131,13 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     bench.script(|_| {});
     let again = bench.sweep(&["run", "batch_size.toml"]);
     assert_eq!((again.code, &again.stdout), (3, &ran.stdout), "failures are results");
+    assert!(
+        again.stderr.starts_with(
+            "6 runs: all ended before, 3 of them failed; --retry-failed runs those again\n"
+        ),
+        "{}",
+        again.stderr
+    );
     assert_eq!(bench.ledger().len(), 6);
 
     let retried = bench.sweep(&["run", "batch_size.toml", "--retry-failed"]);

@@ -38,6 +38,11 @@ impl ResultsDir {
         self.root.join("runs")
     }
 
+    /// The folders of all attempts, as a pattern to show to people.
+    pub fn every_attempts(&self) -> PathBuf {
+        self.runs().join("*/attempts")
+    }
+
     /// Folder of one run.
     pub fn run(&self, run: &PlanRun) -> RunDir {
         RunDir { root: self.runs().join(format!("{}-{}", run.slug, run.run.short())) }

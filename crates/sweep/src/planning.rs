@@ -57,17 +57,6 @@ pub enum PlanningError {
         /// The other.
         second: PathBuf,
     },
-    /// A name that the results folder uses itself.
-    #[error(
-        "a sweep cannot be called `{name}`: the results folder has its own folder of that name"
-    )]
-    #[diagnostic(help("rename {}", file.display()))]
-    Reserved {
-        /// The name.
-        name: String,
-        /// The file.
-        file: PathBuf,
-    },
     /// Images are missing.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -81,7 +70,7 @@ pub enum PlanningError {
 impl Ends for PlanningError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::SameName { .. } | Self::Reserved { .. } => exit::USAGE,
+            Self::SameName { .. } => exit::USAGE,
             Self::Data(error) => error.exit_code(),
             Self::Weights(error) => error.exit_code(),
         }
@@ -173,9 +162,6 @@ fn labels(plan: &Plan) -> Vec<(RunId, String)> {
 fn check_names(sweeps: &[Sweep]) -> Result<(), PlanningError> {
     for (place, sweep) in sweeps.iter().enumerate() {
         let name = sweep.name.clone();
-        if ["runs", "cache"].contains(&name.as_str()) || name.starts_with('.') {
-            return Err(PlanningError::Reserved { name, file: sweep.file.clone() });
-        }
         if let Some(first) = sweeps[..place].iter().find(|other| other.name == name) {
             let (first, second) = (first.file.clone(), sweep.file.clone());
             return Err(PlanningError::SameName { name, first, second });

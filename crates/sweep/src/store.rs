@@ -1,7 +1,7 @@
 //! The results folder as a database: what is read from it, and the only hand that writes into it.
 //!
-//! Every file is written aside, synced and renamed, so it is whole or not there; `result.json` comes
-//! last, so a run is done or open and nothing between.
+//! Every file but the attempts' logs is written aside, synced and renamed, so it is whole or not there;
+//! `result.json` comes last, so a run is done or open and nothing between.
 
 mod atomic;
 mod attempt;
@@ -60,6 +60,7 @@ impl Store {
     pub fn write_plan(&self, plan: &Plan) -> Result<(), WriteError> {
         let sweep = self.dir.sweep(&plan.sweep);
         fs_err::create_dir_all(sweep.root())?;
+        atomic::sync_folder(self.dir.root())?;
         atomic::write_json(&sweep.plan(), plan)
     }
 
@@ -99,6 +100,8 @@ impl Store {
     }
 }
 
+/// Makes the folders that hold the others, and makes them survive a crash.
 fn make_root(dir: &ResultsDir) -> Result<(), WriteError> {
-    Ok(fs_err::create_dir_all(dir.root())?)
+    fs_err::create_dir_all(dir.runs())?;
+    Ok(atomic::sync_folder(dir.root())?)
 }

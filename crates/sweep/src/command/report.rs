@@ -11,7 +11,7 @@ use crate::report::{ScoreFormat, Table, collect, markdown, runs_csv};
 use crate::store::{self, Store};
 
 /// A sweep's report in all its forms.
-pub(super) struct Written {
+pub(super) struct Rendered {
     pub(super) table: Table,
     pub(super) report: String,
     pub(super) runs: Vec<u8>,
@@ -25,7 +25,7 @@ pub(super) fn report(
     let mut tables = Vec::new();
     let mut reports = Vec::new();
     for plan in store::plans(&results, &args.sweeps)? {
-        let Written { table, report, runs } = write_report(&results, &plan, args.score_format)?;
+        let Rendered { table, report, runs } = render(&results, &plan, args.score_format)?;
         keep(&results, &plan, &report, &runs);
         tables.push(table);
         reports.push(report);
@@ -40,15 +40,15 @@ pub(super) fn report(
     Ok(exit::DONE)
 }
 
-pub(super) fn write_report(
+pub(super) fn render(
     results: &ResultsDir,
     plan: &Plan,
     format: ScoreFormat,
-) -> Result<Written, Failure> {
+) -> Result<Rendered, Failure> {
     let entries = collect(results, plan)?;
     let table = Table::new(plan.sweep.clone(), plan.title.clone(), &entries)?;
     let report = markdown(&table, format);
-    Ok(Written { report, table, runs: runs_csv(&entries)? })
+    Ok(Rendered { report, table, runs: runs_csv(&entries)? })
 }
 
 /// Keeps the derived files fresh where we may: a sweep at work here writes them itself at its end,

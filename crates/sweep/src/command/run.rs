@@ -9,7 +9,7 @@ use spec::devices::Devices;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
 
-use super::report::{Written, write_report};
+use super::report::{Rendered, render};
 use super::{count, load, print};
 use crate::cli;
 use crate::devices::{self, Machine, SlotSpec};
@@ -44,14 +44,18 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         store.write_plan(plan)?;
     }
     let mut open = Vec::new();
+    let mut failed = 0;
     for work in &work {
-        if is_open(&store, work, args.retry_failed)? {
+        let outcome = store.result(work)?.map(|result| result.outcome);
+        if is_open(outcome.as_ref(), args.retry_failed) {
             open.push(work.clone());
+        } else if !matches!(outcome, Some(Outcome::Finished(_))) {
+            failed += 1;
         }
     }
     let end = match open.len() {
         0 => {
-            console.say(&format!("{}: all done before", count(work.len(), "run")));
+            console.say(&nothing_to_do(work.len(), failed));
             End::Done
         }
         _ => start(open, work.len(), &devices, &store, console)?,
@@ -64,12 +68,22 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     conclude(&store, &work, console)
 }
 
-fn is_open(store: &Store, work: &Work, retry_failed: bool) -> Result<bool, Failure> {
-    Ok(match store.result(work)?.map(|result| result.outcome) {
+fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
+    match outcome {
         None => true,
         Some(Outcome::Finished(_)) => false,
         Some(outcome) => retry_failed || !outcome.is_settled(),
-    })
+    }
+}
+
+fn nothing_to_do(runs: usize, failed: usize) -> String {
+    let runs = count(runs, "run");
+    match failed {
+        0 => format!("{runs}: all done before"),
+        _ => format!(
+            "{runs}: all ended before, {failed} of them failed; --retry-failed runs those again"
+        ),
+    }
 }
 
 fn start(
@@ -127,7 +141,7 @@ fn print_reports(
     console: &Console,
 ) -> Result<(), Failure> {
     for (place, plan) in plans.iter().enumerate() {
-        let Written { report, runs, .. } = write_report(store.dir(), plan, args.score_format)?;
+        let Rendered { report, runs, .. } = render(store.dir(), plan, args.score_format)?;
         store.write_report(&plan.sweep, &report, &runs)?;
         print(console, &format!("{}{report}", if place > 0 { "\n" } else { "" }))?;
     }
@@ -152,7 +166,7 @@ fn conclude(store: &Store, work: &[Work], console: &Console) -> Result<u8, Failu
         "{} of {} did not finish; --retry-failed runs them again, and what they said is in {}",
         failed.len(),
         count(work.len(), "run"),
-        store.dir().runs().join("*/attempts").display(),
+        store.dir().every_attempts().display(),
     ));
     Ok(exit::RUNS_FAILED)
 }

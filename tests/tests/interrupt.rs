@@ -122,7 +122,8 @@ fn a_sweep_that_waited_runs_on_the_data_as_it_is_then() {
     worker.go_on();
     assert_eq!(bench.wait(first).code, 0);
     let second = bench.wait(second);
-    assert!(second.stderr.starts_with("6 runs: 0 done before, 6 to do"), "{}", second.stderr);
+    assert!(second.stderr.contains("another plan than before: 6 runs new, 6 gone"));
+    assert!(second.stderr.contains("6 runs: 0 done before, 6 to do"), "{}", second.stderr);
     assert_eq!(bench.ledger().len(), 12);
 }
 

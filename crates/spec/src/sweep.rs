@@ -15,6 +15,8 @@ pub struct Sweep {
     pub title: Option<String>,
     /// Where it was read from.
     pub file: PathBuf,
+    /// What `--set` changed in it, each as it was written: the later over the earlier.
+    pub overrides: Vec<String>,
     /// How it becomes configurations.
     pub strategy: Strategy,
     /// Seeds of the replicates: 1 to the number of replicates.
@@ -92,6 +94,7 @@ impl Sweep {
             version: record::VERSION,
             sweep: self.name.clone(),
             title: self.title.clone(),
+            overrides: self.overrides.clone(),
             seeds: self.seeds.clone(),
             baseline,
             factors,

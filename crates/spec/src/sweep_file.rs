@@ -103,6 +103,7 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
         name: name?,
         title: top.title.clone(),
         file: file.to_owned(),
+        overrides: overrides.iter().map(Override::to_string).collect(),
         strategy: said().find_map(|document| document.strategy).unwrap_or(Strategy::Ofat),
         seeds: (1..=said().find_map(|document| document.replicates).unwrap_or(1).into()).collect(),
         baseline: config,

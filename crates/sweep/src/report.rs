@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use spec::record::Outcome;
+use spec::record::{Outcome, Plan};
 
 pub use alike::Alike;
 pub use collect::{Entry, PlanRow, collect, level_cell, rows};
@@ -28,6 +28,8 @@ pub struct Table {
     pub sweep: String,
     /// The document's words about it.
     pub title: Option<String>,
+    /// What `--set` changed in it.
+    pub overrides: Vec<String>,
     /// What the scores were measured on; absent while nothing has finished.
     pub basis: Option<Basis>,
     /// Images that one score was measured on; absent where rows differ in it.
@@ -93,15 +95,11 @@ impl Row {
 }
 
 impl Table {
-    /// The table of what was collected of a sweep.
+    /// The table of what was collected of `plan`.
     ///
     /// # Errors
     /// When the aggregation fails, which no input should make it do.
-    pub fn new(
-        sweep: String,
-        title: Option<String>,
-        entries: &[Entry],
-    ) -> Result<Self, FrameError> {
+    pub fn new(plan: &Plan, entries: &[Entry]) -> Result<Self, FrameError> {
         let summaries = frame::summarize(entries)?;
         let rows = summaries.into_iter().map(|(row, score, validation)| {
             let of_row = || entries.iter().filter(|entry| entry.row == row);
@@ -118,8 +116,9 @@ impl Table {
         });
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
-            sweep,
-            title,
+            sweep: plan.sweep.clone(),
+            title: plan.title.clone(),
+            overrides: plan.overrides.clone(),
             basis: finished.iter().find_map(|entry| entry.basis),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             rows: rows.collect(),

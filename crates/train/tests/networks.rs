@@ -98,9 +98,8 @@ fn weights_are_those_that_the_run_was_planned_with() {
     let path = folder.path().join("weights.safetensors");
     fs_err::write(&path, "planned").unwrap();
     let planned = blake3::hash(b"planned").to_hex();
-    let read = || {
-        Weights::read_planned(&network, &path, &planned, Device::Cpu).unwrap_err().to_string()
-    };
+    let read =
+        || Weights::read_planned(&network, &path, &planned, Device::Cpu).unwrap_err().to_string();
     assert!(read().contains("is no intact safetensors file"), "{}", read());
     fs_err::write(&path, "swapped").unwrap();
     assert!(read().contains("has changed since the run was planned"), "{}", read());

@@ -15,6 +15,9 @@ pub struct Plan {
     /// The document's words about it: the sweep file's `title`, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// What `--set` changed in it, each as it was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
     /// Seeds of the replicates, in order.
     pub seeds: Vec<u64>,
     /// The baseline's runs, one for each seed, in order.

@@ -1,5 +1,6 @@
 //! `--set key=value`.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -57,6 +58,13 @@ impl Override {
             layer.read(target, &self.key, &self.value, &mut reader);
         }
         layer
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn render(
     format: ScoreFormat,
 ) -> Result<Rendered, Failure> {
     let entries = collect(results, plan)?;
-    let table = Table::new(plan.sweep.clone(), plan.title.clone(), &entries)?;
+    let table = Table::new(plan, &entries)?;
     let report = markdown(&table, format);
     Ok(Rendered { report, table, runs: runs_csv(&entries)? })
 }

@@ -18,7 +18,7 @@ use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::progress::Progress;
-use crate::store::{Holder, Store};
+use crate::store::{Holder, ReadError, Store, read_plan};
 use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
@@ -41,6 +41,9 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     }
     let Planned { plans, work } = planned;
     for plan in &plans {
+        if let Some(change) = change_of_plan(&store, plan)? {
+            console.say(&change);
+        }
         store.write_plan(plan)?;
     }
     let mut open = Vec::new();
@@ -84,6 +87,27 @@ fn nothing_to_do(runs: usize, failed: usize) -> String {
             "{runs}: all ended before, {failed} of them failed; --retry-failed runs those again"
         ),
     }
+}
+
+/// What `plan` makes of the plan that stands under its name, if that is about other runs: another
+/// `--set`, an edited file, other data. Its results stay, its table does not.
+fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure> {
+    let before = match read_plan(store.dir(), &plan.sweep) {
+        Ok(before) => before,
+        // A broken plan is written anew, as its error says.
+        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let runs = |plan: &Plan| plan.runs().iter().map(|run| run.run).collect::<HashSet<_>>();
+    let (before, now) = (runs(&before), runs(plan));
+    let (new, gone) = (now.difference(&before).count(), before.difference(&now).count());
+    Ok((new > 0 || gone > 0).then(|| {
+        format!(
+            "{}: another plan than before: {} new, {gone} gone from the table; their results stay",
+            plan.sweep,
+            count(new, "run"),
+        )
+    }))
 }
 
 fn start(

@@ -11,6 +11,9 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     if let Some(title) = &table.title {
         let _ = writeln!(text, "{title}\n");
     }
+    if !table.overrides.is_empty() {
+        let _ = writeln!(text, "with --set {}\n", table.overrides.join(" --set "));
+    }
     text.push_str(&grid(&columns(table, format)));
     let mut paragraph = |line: String| {
         let _ = write!(text, "\n{line}\n");

@@ -6,7 +6,9 @@
 
 mod callbacks;
 mod data;
+mod head;
 mod model;
+mod optimizer;
 mod schedule;
 mod train;
 
@@ -15,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 pub use callbacks::{EarlyStopping, Mode, Monitor, ReduceLrOnPlateau};
 pub use data::{Data, Validation};
+pub use head::{ClassWeight, KernelInitializer, Output};
 pub use model::{Backbone, Freeze, Model, Pooling, Weights};
+pub use optimizer::{Adam, Convention, Optimizer};
 pub use schedule::{Cosine, LearningRateSchedule, Warmup};
-pub use train::{Optimizer, Train};
+pub use train::Train;
 
 /// One fully resolved training configuration, seed excluded.
 ///

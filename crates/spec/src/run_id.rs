@@ -159,8 +159,8 @@ impl<'de> Deserialize<'de> for RunId {
 mod tests {
     use super::*;
     use crate::config::{
-        Backbone, Data, EarlyStopping, LearningRateSchedule, Mode, Model, Monitor, Optimizer,
-        Pooling, ReduceLrOnPlateau, Train,
+        Backbone, ClassWeight, Data, EarlyStopping, KernelInitializer, LearningRateSchedule, Mode,
+        Model, Monitor, Optimizer, Output, Pooling, ReduceLrOnPlateau, Train,
     };
 
     fn config() -> Config {
@@ -176,6 +176,10 @@ mod tests {
                 weights: Weights::Imagenet,
                 freeze: Freeze::UnfreezeLast(10),
                 pooling: Pooling::Gap,
+                hidden: Vec::new(),
+                dropout: 0.0,
+                output: Output::Auto,
+                kernel_initializer: KernelInitializer::GlorotUniform,
             },
             train: Train {
                 batch_size: 32,
@@ -183,7 +187,9 @@ mod tests {
                 learning_rate_schedule: LearningRateSchedule::Constant,
                 epochs: 50,
                 steps_per_epoch: Some(100),
-                optimizer: Optimizer::Adam,
+                optimizer: Optimizer::default(),
+                label_smoothing: 0.0,
+                class_weight: ClassWeight::None,
             },
             early_stopping: Some(EarlyStopping {
                 monitor: Monitor::ValLoss,
@@ -221,7 +227,7 @@ mod tests {
     #[test]
     fn ids_stay_what_they_are() {
         let id = RunId::of(&config(), 1, &fingerprints());
-        insta::assert_snapshot!(id, @r"99f661c657d264b223a7d792b424c504369f2b208458f593f88b749788f18d13");
+        insta::assert_snapshot!(id, @r"d6330bb668866e3c4804d7ae18383c65f56c76990bf7275ef206ef718154b28d");
         insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
     }
 

@@ -118,6 +118,15 @@ snapshots! {
         "[factors]\nlearning_rate_schedule = [\n    \"cosin\",\n    { name = \"step\", factor = 2, every = 10 },\n    \
          { name = \"step\", factor = 0.5 },\n    { name = \"cosine\", warmup = 5 },\n    { every = 3 },\n]\n"
     );
+    wrong_optimizers: extending(
+        "[factors]\noptimizer = [\n    \"adm\",\n    { name = \"sgd\", momentum = -0.9 },\n    \
+         { name = \"adam\", momentum = 0.9 },\n    { name = \"adam\", convention = \"pytorch\" },\n]\n"
+    );
+    wrong_heads: extending(
+        "[model]\nhidden = 256\ndropout = 1.0\noutput = \"sigmoyd\"\nkernel_initializer = \"he\"\n\n\
+         [train]\nlabel_smoothing = -0.1\nclass_weight = { clean = -1 }\n"
+    );
+    hidden_layers_without_units: extending("[factors]\nhidden = [[], [256, 0], 5]\n");
     wrong_early_stopping: extending(
         "[early_stopping]\nmode = \"maximum\"\nverbose = 2\nbaseline = \"0.5\"\nstart_from_epoch = -1\n"
     );

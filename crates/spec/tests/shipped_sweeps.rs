@@ -71,7 +71,11 @@ fn the_baseline_is_the_documents() {
         "backbone": "efficientnet_lite0",
         "weights": "imagenet",
         "freeze": "all",
-        "pooling": "gap"
+        "pooling": "gap",
+        "hidden": [],
+        "dropout": 0.0,
+        "output": "auto",
+        "kernel_initializer": "glorot_uniform"
       },
       "train": {
         "batch_size": 32,
@@ -79,7 +83,9 @@ fn the_baseline_is_the_documents() {
         "learning_rate_schedule": "constant",
         "epochs": 50,
         "steps_per_epoch": 100,
-        "optimizer": "adam"
+        "optimizer": "adam",
+        "label_smoothing": 0.0,
+        "class_weight": "none"
       },
       "early_stopping": {
         "monitor": "val_loss",

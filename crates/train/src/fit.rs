@@ -22,6 +22,8 @@ pub struct Samples {
     pub inputs: Tensor,
     /// What the logits should become, one for each image of the folder; absent without labels.
     pub targets: Option<Tensor>,
+    /// How much each image of the folder counts in training, `[images, 1]`; absent: all the same.
+    pub weights: Option<Tensor>,
     /// Positions of these images in the folder.
     pub images: Vec<i64>,
 }
@@ -103,8 +105,13 @@ pub fn fit(
                 .map(|&position| train.images[position as usize])
                 .collect();
             let targets = select(targets, &images)?;
-            let logits = model.step(&train.inputs(&images)?, &targets, learning_rate)?;
-            totals.add(model, &logits, &targets)?;
+            let weights = match &train.weights {
+                Some(weights) => Some(select(weights, &images)?),
+                None => None,
+            };
+            let weights = weights.as_ref();
+            let logits = model.step(&train.inputs(&images)?, &targets, weights, learning_rate)?;
+            totals.add(model, &logits, &targets, weights)?;
             seen += images.len() as u64;
         }
         let trained = totals.read(seen, epoch, "training")?;
@@ -198,9 +205,10 @@ impl Totals {
         model: &Model<'_>,
         logits: &Tensor,
         targets: &Tensor,
+        weights: Option<&Tensor>,
     ) -> Result<(), TchError> {
         let _no_grad = tch::no_grad_guard();
-        let _ = self.loss.f_add_(&model.loss.sum(logits, targets)?)?;
+        let _ = self.loss.f_add_(&model.loss.sum(logits, targets, weights)?)?;
         let _ = self.correct.f_add_(&model.loss.correct(logits, targets)?)?;
         Ok(())
     }
@@ -268,6 +276,6 @@ pub fn measure(
         return Err(Halt::Config(format!("the {set} images need labels")));
     };
     let mut totals = Totals::new(model)?;
-    totals.add(model, logits, &select(targets, &samples.images)?)?;
+    totals.add(model, logits, &select(targets, &samples.images)?, None)?;
     totals.read(samples.images.len() as u64, epoch, set)
 }

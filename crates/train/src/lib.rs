@@ -6,7 +6,6 @@
 //! with everything frozen it lies behind the pooling; it is one training path. [`worker`] takes orders
 //! and sends events as [`spec::protocol`] has them. Nothing here knows a file of the orchestrator's.
 
-pub mod adam;
 pub mod allocator;
 pub mod auc;
 pub mod backbones;
@@ -20,7 +19,9 @@ pub mod graph;
 pub mod head;
 pub mod library;
 pub mod link;
+pub mod loss;
 pub mod model;
+pub mod optimizer;
 pub mod preprocess;
 pub mod random;
 mod recent;

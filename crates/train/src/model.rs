@@ -1,16 +1,27 @@
 //! What a run trains: the layers behind the cut, the pooling and the head.
 
-use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::adam::Adam;
 use crate::features::{Prefix, pool};
 use crate::graph::{LayerIndex, Mode};
-use crate::head::{Head, Loss};
+use crate::head::{Design, Head};
+use crate::loss::Loss;
+use crate::optimizer::Optimizer;
+use crate::random::{Purpose, Source};
 use crate::weights::Weights;
 
-/// Kernel and bias, the last of a model's parameters.
-const HEAD_PARAMETERS: usize = 2;
+/// How the trained part of a model begins and what changes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// Activation and loss.
+    pub loss: Loss,
+    /// The head's layers.
+    pub design: &'a Design,
+    /// How gradients become steps.
+    pub optimizer: spec::config::Optimizer,
+    /// What the head's initial kernels and its dropout hang on.
+    pub source: Source,
+}
 
 /// Everything behind the cut.
 #[derive(Debug)]
@@ -19,7 +30,7 @@ pub struct Model<'a> {
     head: Head,
     /// What gradients change: the backbone's parameters in the order of its layers, then the head's.
     parameters: Vec<Tensor>,
-    optimizer: Adam,
+    optimizer: Optimizer,
     /// Activation and loss.
     pub loss: Loss,
 }
@@ -47,9 +58,9 @@ impl<'a> Model<'a> {
         first_trainable: Option<LayerIndex>,
         weights: &Weights,
         inputs: &Tensor,
-        loss: Loss,
-        rng: &mut ChaCha8Rng,
+        start: Start<'_>,
     ) -> Result<Self, TchError> {
+        let Start { loss, design, optimizer, source } = start;
         let layers = prefix.backbone.graph.layers();
         let first = first_trainable.unwrap_or(layers.len());
         let suffix = Suffix { prefix, first_trainable, weights: weights.with_own_copy(first)? };
@@ -63,18 +74,25 @@ impl<'a> Model<'a> {
                 parameters.push(parameter.f_set_requires_grad(true)?);
             }
         }
-        let head = Head::draw(rng, features.size()[1], loss.logits(), features.device())?;
-        parameters.extend([head.kernel.shallow_clone(), head.bias.shallow_clone()]);
-        let optimizer = Adam::new(&parameters)?;
+        let head = Head::draw(
+            design,
+            [features.size()[1], loss.logits()],
+            &mut source.stream(Purpose::Head),
+            source.stream(Purpose::Dropout),
+            features.device(),
+        )?;
+        parameters.extend(head.parameters().map(Tensor::shallow_clone));
+        let optimizer = Optimizer::new(optimizer, &parameters)?;
         Ok(Self { suffix, head, parameters, optimizer, loss })
     }
 
     /// Where it computes.
     pub fn device(&self) -> Device {
-        self.head.bias.device()
+        self.head.layers()[0].bias.device()
     }
 
-    /// Takes a training step on a batch and returns its logits.
+    /// Takes a training step on a batch and returns its logits. `weights`, `[images, 1]`, say how much
+    /// each image counts.
     ///
     /// # Errors
     /// What libtorch says, such as that memory ran out.
@@ -82,6 +100,7 @@ impl<'a> Model<'a> {
         &mut self,
         inputs: &Tensor,
         targets: &Tensor,
+        weights: Option<&Tensor>,
         learning_rate: f64,
     ) -> Result<Tensor, TchError> {
         let (mode, trains_backbone) = match self.suffix.first_trainable {
@@ -89,18 +108,17 @@ impl<'a> Model<'a> {
             None => (Mode::Inference, false),
         };
         let tracked = self.suffix.features(inputs, mode)?;
-        let features = tracked.f_detach()?;
-        let logits = self.head.logits(&features)?;
-        let by_logits = self.loss.by_logits(&logits, targets)?;
+        let trace = self.head.train(&tracked.f_detach()?)?;
+        let by_logits = self.loss.by_logits(&trace.logits, targets, weights)?;
         let mut gradients = if trains_backbone {
-            self.backbone_gradients(&tracked, &self.head.by_features(&by_logits)?)?
+            self.backbone_gradients(&tracked, &self.head.by_features(&trace, &by_logits)?)?
         } else {
             Vec::new()
         };
-        gradients.extend(self.head.gradients(&features, &by_logits)?);
+        gradients.extend(self.head.gradients(&trace, &by_logits)?);
         let _no_grad = tch::no_grad_guard();
         self.optimizer.step(&mut self.parameters, &gradients, learning_rate)?;
-        Ok(logits)
+        Ok(trace.logits)
     }
 
     /// The loss's derivatives by the backbone's parameters, given that by the features: the sum of
@@ -110,7 +128,7 @@ impl<'a> Model<'a> {
         features: &Tensor,
         by_features: &Tensor,
     ) -> Result<Vec<Tensor>, TchError> {
-        let parameters = &self.parameters[..self.parameters.len() - HEAD_PARAMETERS];
+        let parameters = &self.parameters[..self.parameters.len() - self.head.parameters().count()];
         let sum = features.f_mul(by_features)?.f_sum(Kind::Float)?;
         Tensor::f_run_backward(&[sum], parameters, false, false)
     }
@@ -151,7 +169,7 @@ impl<'a> Model<'a> {
         (self.suffix.first_trainable.unwrap_or(layers)..layers)
             .flat_map(|index| self.suffix.weights.layer(index).iter())
             .map(|(_, tensor)| tensor)
-            .chain([&self.head.kernel, &self.head.bias])
+            .chain(self.head.parameters())
     }
 }
 
@@ -181,7 +199,7 @@ mod tests {
     use crate::backbones::{Backbone, Files};
     use crate::graph::{BatchNorm, Conv2d, Graph, Layout, Op};
     use crate::preprocess::Preprocessing;
-    use crate::random::{self, Purpose};
+    use crate::random;
 
     /// Two blocks of convolution, normalisation and ReLU, the second with a shortcut around it.
     fn backbone() -> Backbone {
@@ -226,7 +244,7 @@ mod tests {
         let noise = random::uniform(&mut random::stream(1, Purpose::Shuffle), 127.0, 6 * 5 * 5 * 3);
         let pixels =
             (Tensor::from_slice(&noise) + 128.0).to_kind(Kind::Uint8).reshape([6, 5, 5, 3]);
-        let targets = Loss::Binary.targets(&[0, 1, 0, 1, 1, 0], Device::Cpu).unwrap();
+        let targets = Loss::Binary.targets(&[0, 1, 0, 1, 1, 0], 0.0, Device::Cpu).unwrap();
         Setting { backbone, weights, pixels, targets }
     }
 
@@ -234,28 +252,33 @@ mod tests {
         let first_trainable = setting.backbone.graph.first_trainable(freeze);
         let prefix =
             Prefix { backbone: &setting.backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
-        let mut rng = random::stream(1, Purpose::Head);
+        let start = Start {
+            loss: Loss::Binary,
+            design: &Design::default(),
+            optimizer: spec::config::Optimizer::default(),
+            source: Source { seed: 1, fold: None },
+        };
         let (weights, pixels) = (&setting.weights, &setting.pixels);
-        Model::new(prefix, first_trainable, weights, pixels, Loss::Binary, &mut rng).unwrap()
+        Model::new(prefix, first_trainable, weights, pixels, start).unwrap()
     }
 
     #[test]
     fn gradients_reach_the_backbone_as_differentiation_has_them() {
         let setting = setting();
-        let model = model(&setting, &Freeze::None);
+        let mut model = model(&setting, &Freeze::None);
         let mode = Mode::Training { first_trainable: 1 };
         let loss = |features: &Tensor| {
             let logits = model.head.logits(features).unwrap();
-            model.loss.sum(&logits, &setting.targets).unwrap() / 6.0
+            model.loss.sum(&logits, &setting.targets, None).unwrap() / 6.0
         };
         let features = model.suffix.features(&setting.pixels, mode).unwrap();
-        let parameters = &model.parameters[..model.parameters.len() - HEAD_PARAMETERS];
+        let parameters = &model.parameters[..model.parameters.len() - 2];
         let expected = Tensor::run_backward(&[loss(&features)], parameters, false, false);
 
         let features = model.suffix.features(&setting.pixels, mode).unwrap();
-        let logits = model.head.logits(&features.detach()).unwrap();
-        let by_logits = model.loss.by_logits(&logits, &setting.targets).unwrap();
-        let by_features = model.head.by_features(&by_logits).unwrap();
+        let trace = model.head.train(&features.detach()).unwrap();
+        let by_logits = model.loss.by_logits(&trace.logits, &setting.targets, None).unwrap();
+        let by_features = model.head.by_features(&trace, &by_logits).unwrap();
         let gradients = model.backbone_gradients(&features, &by_features).unwrap();
         assert_eq!(gradients.len(), 8);
         for (gradient, expected) in gradients.iter().zip(&expected) {
@@ -277,8 +300,8 @@ mod tests {
             let setting = setting();
             let mut model = model(&setting, &freeze);
             let before = model.snapshot().unwrap();
-            let kernel = model.head.kernel.copy();
-            let _ = model.step(&setting.pixels, &setting.targets, 0.1).unwrap();
+            let kernel = model.head.layers()[0].kernel.copy();
+            let _ = model.step(&setting.pixels, &setting.targets, None, 0.1).unwrap();
             for (layer, trains) in [first_conv, first_bn, second_conv, second_bn].iter().zip(trains)
             {
                 let loaded = setting.weights.layer(*layer);
@@ -287,14 +310,14 @@ mod tests {
                     assert_eq!(tensor != loaded, trains, "{freeze:?} {layer}");
                 }
             }
-            assert_ne!(model.head.kernel, kernel);
+            assert_ne!(model.head.layers()[0].kernel, kernel);
             model.restore(&before).unwrap();
             for (layer, tensors) in [first_conv, first_bn, second_conv, second_bn]
                 .map(|layer| (layer, setting.weights.layer(layer)))
             {
                 assert_eq!(model.suffix.weights.layer(layer), tensors, "{freeze:?} {layer}");
             }
-            assert_eq!(model.head.kernel, kernel);
+            assert_eq!(model.head.layers()[0].kernel, kernel);
         }
     }
 }

@@ -13,23 +13,49 @@ pub enum Purpose {
     Split,
     /// The order of the training images.
     Shuffle,
-    /// The head's initial kernel.
+    /// The head's initial kernels.
     Head,
+    /// What dropout drops.
+    Dropout,
     /// A backbone's initial weights, where they are not read from a file.
     Backbone,
 }
 
+/// What all randomness of a training hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// The run's seed.
+    pub seed: u64,
+    /// The fold, from 0, where a run trains several.
+    pub fold: Option<u32>,
+}
+
+impl Source {
+    /// The stream of random numbers for `purpose`. Without folds it is [`stream`]'s.
+    pub fn stream(self, purpose: Purpose) -> ChaCha8Rng {
+        seeded(self.seed, purpose, self.fold)
+    }
+}
+
 /// The stream of random numbers for `purpose` under `seed`.
 pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
+    seeded(seed, purpose, None)
+}
+
+fn seeded(seed: u64, purpose: Purpose, fold: Option<u32>) -> ChaCha8Rng {
     let purpose = match purpose {
         Purpose::Split => "split",
         Purpose::Shuffle => "shuffle",
         Purpose::Head => "head",
+        Purpose::Dropout => "dropout",
         Purpose::Backbone => "backbone",
     };
     let mut hasher = blake3::Hasher::new_derive_key("sweep training randomness");
     hasher.update(&seed.to_le_bytes());
     hasher.update(purpose.as_bytes());
+    if let Some(fold) = fold {
+        hasher.update(&fold.to_le_bytes());
+    }
     ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
 }
 
@@ -48,6 +74,19 @@ pub fn normal(rng: &mut ChaCha8Rng, std: f64, count: usize) -> Vec<f32> {
             (radius * angle.cos() * std) as f32
         })
         .collect()
+}
+
+/// `count` numbers with deviation `std` from a normal distribution around 0 that is cut off at two of
+/// its own deviations, as Keras's initialisers draw them: what lies beyond is drawn again.
+pub fn truncated_normal(rng: &mut ChaCha8Rng, std: f64, count: usize) -> Vec<f32> {
+    // The deviation of a standard normal distribution that is cut off at 2.
+    let uncut = std / 0.879_625_661_034_239_8;
+    let mut draws = Vec::with_capacity(count);
+    while draws.len() < count {
+        let more = normal(rng, uncut, count - draws.len());
+        draws.extend(more.into_iter().filter(|draw| f64::from(draw.abs()) <= 2.0 * uncut));
+    }
+    draws
 }
 
 #[cfg(test)]

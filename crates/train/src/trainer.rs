@@ -13,11 +13,12 @@ use crate::data::{Folder, split};
 use crate::device::OneThread;
 use crate::features::{Features, Prefix, Request};
 use crate::fit::{Samples, fit, logits, measure};
-use crate::head::Loss;
+use crate::head::Design;
 use crate::library::{ImageSet, Library, folders};
 use crate::link::{Halt, Link};
-use crate::model::Model;
-use crate::random::{Purpose, stream};
+use crate::loss::{Loss, class_weights};
+use crate::model::{Model, Start};
+use crate::random::{Purpose, Source, stream};
 
 /// Trains runs, keeping what the next ones may share: images, weights, features.
 #[derive(Debug)]
@@ -59,8 +60,7 @@ impl Trainer {
 
         let (train, validation, test) = folders(&config.data)?;
         let classes = train.classes.clone().unwrap_or_default();
-        check_classes(config, classes.len())?;
-        let loss = Loss::of(classes.len());
+        let loss = loss(config, classes.len())?;
         let loaded = self.library.weights(order, &backbone)?;
         let request = Request {
             prefix,
@@ -69,21 +69,28 @@ impl Trainer {
             image_size: config.data.image_size,
             cache,
         };
-        let mut train = self.named(train, loss, &request, link)?;
-        let test = test.map(|test| self.named(test, loss, &request, link)).transpose()?;
+        let goal = Goal { loss, label_smoothing: config.train.label_smoothing };
+        let mut train = self.named(train, goal, &request, link)?;
+        let test = test.map(|test| self.named(test, goal, &request, link)).transpose()?;
         let validation = match &config.data.validation {
             Validation::Fraction(share) => Some(set_aside(&mut train, *share, order.seed)?),
-            _ => validation.map(|folder| self.named(folder, loss, &request, link)).transpose()?,
+            _ => validation.map(|folder| self.named(folder, goal, &request, link)).transpose()?,
         };
 
         let _one_thread = prefix.is_pooled().then(OneThread::begin);
+        train.samples.weights = self.weights(config, &classes, &train)?;
+        let start = Start {
+            loss,
+            design: &Design::of(&config.model),
+            optimizer: config.train.optimizer,
+            source: Source { seed: order.seed, fold: None },
+        };
         let mut model = Model::new(
             prefix,
             first_trainable,
             &loaded.weights,
             &train.samples.inputs.f_narrow(0, 0, 1)?,
-            loss,
-            &mut stream(order.seed, Purpose::Head),
+            start,
         )?;
         let fit = fit(
             &mut model,
@@ -129,7 +136,7 @@ impl Trainer {
     fn named(
         &mut self,
         folder: Folder,
-        loss: Loss,
+        goal: Goal,
         request: &Request<'_>,
         link: &Link<'_>,
     ) -> Result<Named, Halt> {
@@ -140,11 +147,33 @@ impl Trainer {
             self.features.of(&set, request, &mut self.library, link)?
         };
         let targets = match set.folder.labels() {
-            Some(labels) => Some(loss.targets(&labels, self.device)?),
+            Some(labels) => Some(goal.loss.targets(&labels, goal.label_smoothing, self.device)?),
             None => None,
         };
         let images = (0..set.folder.images.len() as i64).collect();
-        Ok(Named { set, samples: Samples { inputs, targets, images } })
+        Ok(Named { set, samples: Samples { inputs, targets, weights: None, images } })
+    }
+
+    /// How much each image of the training folder counts, by those of it that are trained on.
+    fn weights(
+        &self,
+        config: &Config,
+        classes: &[String],
+        train: &Named,
+    ) -> Result<Option<Tensor>, Halt> {
+        let all = train.set.folder.labels().unwrap_or_default();
+        let trained: Vec<u32> =
+            train.samples.images.iter().map(|image| all[*image as usize]).collect();
+        let weights = class_weights(&config.train.class_weight, classes, &trained);
+        let weights = weights.map_err(|name| {
+            Halt::Config(format!(
+                "class_weight names the class {name:?}, and the classes are {}",
+                classes.join(", ")
+            ))
+        })?;
+        let Some(weights) = weights else { return Ok(None) };
+        let of_images: Vec<f32> = all.iter().map(|label| weights[*label as usize]).collect();
+        Ok(Some(Tensor::f_from_slice(&of_images)?.f_reshape([-1, 1])?.f_to_device(self.device)?))
     }
 }
 
@@ -155,13 +184,25 @@ fn monitors(config: &Config) -> impl Iterator<Item = Monitor> {
     early.into_iter().chain(reduce)
 }
 
-/// What cannot be trained with that many classes.
-fn check_classes(config: &Config, classes: usize) -> Result<(), Halt> {
+/// What logits are to become.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    loss: Loss,
+    label_smoothing: f64,
+}
+
+/// The loss for that many classes.
+fn loss(config: &Config, classes: usize) -> Result<Loss, Halt> {
     if classes != 2 && monitors(config).any(|monitor| monitor == Monitor::ValAuc) {
         let cause = format!("val_auc is of two classes, and there are {classes}: watch val_loss");
         return Err(Halt::Config(cause));
     }
-    Ok(())
+    Loss::with_output(config.model.output, classes).ok_or_else(|| {
+        let cause = format!(
+            "output = \"sigmoid\" tells two classes apart, and there are {classes}: use \"softmax\""
+        );
+        Halt::Config(cause)
+    })
 }
 
 /// What cannot be trained, said before anything is done. The orchestrator refuses such configurations
@@ -175,6 +216,8 @@ fn check(config: &Config) -> Result<(), Halt> {
         "batch_size, epochs and steps_per_epoch must be at least 1".to_owned()
     } else if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
         format!("learning_rate is {}, and must be a number above 0", train.learning_rate)
+    } else if config.model.hidden.contains(&0) {
+        "a hidden layer needs at least one unit".to_owned()
     } else if let Some(monitor) =
         monitors(config).find(|monitor| monitor.needs_validation() && without_validation)
     {
@@ -199,6 +242,7 @@ fn set_aside(train: &mut Named, share: f64, seed: u64) -> Result<Named, Halt> {
     let samples = Samples {
         inputs: train.samples.inputs.shallow_clone(),
         targets: train.samples.targets.as_ref().map(Tensor::shallow_clone),
+        weights: None,
         images: validation,
     };
     train.samples.images = training;

@@ -17,10 +17,11 @@ use train::data::{Folder, decode_all};
 use train::features::Prefix;
 use train::fit::{Samples, fit};
 use train::graph::Graph;
-use train::head::Loss;
+use train::head::Design;
 use train::link::{Halt, Link};
-use train::model::Model;
-use train::random::{Purpose, stream};
+use train::loss::Loss;
+use train::model::{Model, Start};
+use train::random::{Purpose, Source, stream};
 use train::trainer::Trainer;
 use train::weights::Weights;
 
@@ -206,16 +207,21 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
             SIDE.into(),
             3,
         ]),
-        targets: Some(loss.targets(&labels, Device::Cpu).unwrap()),
+        targets: Some(loss.targets(&labels, 0.0, Device::Cpu).unwrap()),
+        weights: None,
         images,
     };
     let first_trainable = backbone.graph.first_trainable(&config.model.freeze);
     assert!(first_trainable.is_some_and(|first| first > 100), "{:?}", Freeze::UnfreezeLast(10));
     let prefix = Prefix { backbone: &backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
     let example = samples.inputs.narrow(0, 0, 1);
-    let mut head = stream(order.seed, Purpose::Head);
-    let mut model =
-        Model::new(prefix, first_trainable, &weights, &example, loss, &mut head).unwrap();
+    let start = Start {
+        loss,
+        design: &Design::default(),
+        optimizer: config.train.optimizer,
+        source: Source { seed: order.seed, fold: None },
+    };
+    let mut model = Model::new(prefix, first_trainable, &weights, &example, start).unwrap();
     let epochs = RefCell::new(Vec::new());
     let emit = |event: &Event| {
         if let Event::Epoch { metrics, .. } = event {
@@ -265,6 +271,34 @@ fn early_stopping_goes_back_to_the_best_epoch() {
         assert!(told.notes()[0].contains("learning rate lowered"), "{:?}", told.notes());
         assert!(epochs.last().unwrap().learning_rate < 0.5);
     }
+}
+
+#[test]
+fn every_optimiser_and_head_learns() {
+    for edit in [
+        json!({ "train": { "optimizer": "adamw", "class_weight": "balanced" } }),
+        json!({ "train": { "optimizer": { "name": "sgd", "momentum": 0.9, "nesterov": true } } }),
+        json!({ "train": { "optimizer": "rmsprop", "label_smoothing": 0.1 } }),
+        json!({ "train": { "optimizer": { "name": "adam", "convention": "torch" } } }),
+        json!({ "model": { "hidden": [16], "dropout": 0.2, "kernel_initializer": "he_normal" } }),
+        json!({ "model": { "output": "softmax", "hidden": [8] }, "train": { "label_smoothing": 0.1 } }),
+        json!({ "model": { "freeze": { "unfreeze_last": 3 }, "hidden": [8], "dropout": 0.1 },
+                "train": { "class_weight": { "a": 2.0 }, "learning_rate": 0.003 } }),
+    ] {
+        let root = plates(&["a", "b"]);
+        let mut order = order(root.path(), 1, edit.clone());
+        order.config.train.epochs = 25;
+        let told = run(&order, &root.path().join("cache"));
+        assert_eq!(told.finished().test.unwrap().accuracy(), 1.0, "{edit} {:?}", told.epochs());
+        assert_eq!(run(&order, &root.path().join("cache")).epochs(), told.epochs(), "{edit}");
+    }
+    let root = plates(&["a", "b", "c"]);
+    let edit = json!({ "model": { "output": "sigmoid" } });
+    let error = run(&order(root.path(), 1, edit), &root.path().join("cache")).error();
+    assert_eq!(
+        error,
+        "output = \"sigmoid\" tells two classes apart, and there are 3: use \"softmax\""
+    );
 }
 
 #[test]
@@ -319,6 +353,8 @@ fn what_cannot_be_trained_is_said() {
     assert_eq!(error, "learning_rate is NaN, and must be a number above 0");
     let error = refused(json!({ "train": { "steps_per_epoch": 0 } }));
     assert_eq!(error, "batch_size, epochs and steps_per_epoch must be at least 1");
+    let error = refused(json!({ "train": { "class_weight": { "c": 2.0 } } }));
+    assert_eq!(error, "class_weight names the class \"c\", and the classes are a, b");
     let error = refused(json!({ "model": { "weights": "imagenet" } }));
     assert!(error.contains("no file"), "{error}");
 

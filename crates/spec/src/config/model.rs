@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{KernelInitializer, Output};
+
 /// The pretrained backbone and the head on top of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,21 @@ pub struct Model {
     /// How the backbone's feature map becomes the head's input.
     #[serde(default)]
     pub pooling: Pooling,
+    /// Units of each hidden dense layer between features and output, with ReLU; each at least 1.
+    #[serde(default)]
+    #[schemars(inner(range(min = 1)))]
+    pub hidden: Vec<u32>,
+    /// Share of numbers that dropout sets to 0 in training: after each hidden layer, or of the features
+    /// where there is none; 0 or more, below 1.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub dropout: f64,
+    /// What the head ends with, and with it the loss.
+    #[serde(default)]
+    pub output: Output,
+    /// How the kernels of the head's dense layers begin.
+    #[serde(default)]
+    pub kernel_initializer: KernelInitializer,
 }
 
 /// A network that turns an image into features.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LearningRateSchedule;
+use super::{ClassWeight, LearningRateSchedule, Optimizer};
 
 /// The training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,15 +32,13 @@ pub struct Train {
     /// How gradients become steps.
     #[serde(default)]
     pub optimizer: Optimizer,
-}
-
-/// How gradients become steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// Adam with Keras's defaults: beta_1 0.9, beta_2 0.999, epsilon 1e-7.
-    #[default]
-    Adam,
+    /// Share of every target that is spread evenly over the classes; 0 or more, below 1.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub label_smoothing: f64,
+    /// How much the images of each class count in training.
+    #[serde(default)]
+    pub class_weight: ClassWeight,
 }
 
 fn batch_size() -> u32 {

@@ -226,9 +226,9 @@ mod tests {
         insta::assert_snapshot!(KEYS.listing(), @r"
         [data] image_size, test, train, validation
         [early_stopping] baseline, min_delta, mode, monitor, patience, restore_best_weights, start_from_epoch, verbose
-        [model] backbone, freeze, pooling, weights
+        [model] backbone, dropout, freeze, hidden, kernel_initializer, output, pooling, weights
         [reduce_lr_on_plateau] cooldown, factor, min_delta, min_lr, mode, monitor, patience
-        [train] batch_size, epochs, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch
+        [train] batch_size, class_weight, epochs, label_smoothing, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch
         ");
         let optional: Vec<_> = KEYS
             .sections

@@ -21,6 +21,9 @@ pub(super) enum Kind {
     Path,
     /// These keys and no other.
     Table(Vec<TableKey>),
+    /// Any keys, each with such a value.
+    Map(Box<Self>),
+    List(Box<Self>),
     OneOf(Vec<Self>),
 }
 
@@ -73,6 +76,10 @@ impl Kind {
             ("number", _) => Self::Number(Bounds::new(schema)),
             ("boolean", _) => Self::Boolean,
             ("string", Some("path")) => Self::Path,
+            ("array", _) => Self::List(Box::new(Self::new(&schema["items"], root))),
+            ("object", _) if schema["additionalProperties"].is_object() => {
+                Self::Map(Box::new(Self::new(&schema["additionalProperties"], root)))
+            }
             ("object", _) => {
                 let required = schema["required"].as_array();
                 let keys = schema["properties"].as_object().into_iter().flatten();
@@ -128,6 +135,12 @@ impl Kind {
             (Self::Table(keys), Value::Table(entries)) => {
                 return table_mismatch(keys, entries, &node.span);
             }
+            (Self::Map(kind), Value::Table(entries)) => {
+                return entries.iter().find_map(|entry| kind.mismatch(&entry.value));
+            }
+            (Self::List(kind), Value::Array(items)) => {
+                return items.iter().find_map(|item| kind.mismatch(item));
+            }
             (Self::OneOf(kinds), _) => return one_of_mismatch(kinds, node),
             (_, value) => format!("this is {}", value.kind()),
         };
@@ -158,7 +171,7 @@ impl Kind {
     /// Whether a value of it may be a table.
     pub(super) fn admits_table(&self) -> bool {
         match self {
-            Self::Table(_) => true,
+            Self::Table(_) | Self::Map(_) => true,
             Self::OneOf(kinds) => kinds.iter().any(Self::admits_table),
             _ => false,
         }
@@ -183,7 +196,8 @@ impl Kind {
             Self::Number(_) => matches!(value, Value::Integer(_) | Value::Float(_)),
             Self::Boolean => matches!(value, Value::Boolean(_)),
             Self::Words(_) | Self::Path => matches!(value, Value::Text(_)),
-            Self::Table(_) => matches!(value, Value::Table(_)),
+            Self::Table(_) | Self::Map(_) => matches!(value, Value::Table(_)),
+            Self::List(_) => matches!(value, Value::Array(_)),
             Self::OneOf(kinds) => kinds.iter().any(|kind| kind.has_type_of(value)),
         }
     }
@@ -323,6 +337,8 @@ impl Kind {
                 let keys: Vec<_> = keys.into_iter().map(key).collect();
                 vec![format!("{{ {} }}", keys.join(", "))]
             }
+            Self::Map(kind) => vec![format!("{{ name = {kind}, ... }}")],
+            Self::List(kind) => vec![format!("a list, each {kind}")],
             Self::OneOf(kinds) => kinds.iter().flat_map(Self::alternatives).collect(),
         }
     }

@@ -74,6 +74,11 @@ pub fn slug(config: &Config, seed: u64) -> String {
         Freeze::All => String::new(),
         Freeze::None => "-unfrozen".to_owned(),
         Freeze::UnfreezeLast(layers) => format!("-last{layers}"),
+        Freeze::UnfreezeFrom(layer) => {
+            // A name that is no layer's may hold anything, and a folder is called so.
+            let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            format!("-from_{}", layer.chars().filter(plain).take(40).collect::<String>())
+        }
     };
     format!(
         "{}{freeze}-{}-b{}-lr{}-s{seed}",

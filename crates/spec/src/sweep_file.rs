@@ -48,7 +48,7 @@ mod levels;
 mod overrides;
 mod source;
 mod stack;
-mod suggest;
+pub mod suggest;
 mod value;
 
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ mod order;
 mod tensors;
 
 use spec::config::Freeze;
+use spec::sweep_file::suggest::nearest;
 
 pub use forward::Mode;
 pub use op::{BatchNorm, Conv2d, Op, Padding};
@@ -19,6 +20,18 @@ pub use tensors::{Layout, Role, TensorSpec};
 #[derive(Debug, Clone)]
 pub struct Graph {
     layers: Vec<Layer>,
+}
+
+/// A name that none of a backbone's layers has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("none of the backbone's {layers} layers is called `{name}`: {hint}")]
+pub struct UnknownLayer {
+    /// The name.
+    pub name: String,
+    /// How many layers there are.
+    pub layers: usize,
+    /// What may have been meant.
+    pub hint: String,
 }
 
 /// Position of a layer in its graph.
@@ -74,13 +87,28 @@ impl Graph {
     /// The first layer with parameters that train, or `None` when the whole backbone is frozen.
     ///
     /// As in `base_model.layers[-n:]`, an `n` beyond the list is the whole list.
-    pub fn first_trainable(&self, freeze: &Freeze) -> Option<LayerIndex> {
+    ///
+    /// # Errors
+    /// When no layer has the name that `freeze` gives.
+    pub fn first_trainable(&self, freeze: &Freeze) -> Result<Option<LayerIndex>, UnknownLayer> {
         let from = match freeze {
-            Freeze::All => return None,
+            Freeze::All => return Ok(None),
             Freeze::None => 0,
             Freeze::UnfreezeLast(count) => self.layers.len().saturating_sub(*count as usize),
+            Freeze::UnfreezeFrom(name) => self.find(name)?,
         };
-        (from..self.layers.len()).find(|&index| self.layers[index].op.has_parameters())
+        Ok((from..self.layers.len()).find(|&index| self.layers[index].op.has_parameters()))
+    }
+
+    fn find(&self, name: &str) -> Result<LayerIndex, UnknownLayer> {
+        let names = || self.layers.iter().map(|layer| layer.name.as_str());
+        names().position(|other| other == name).ok_or_else(|| {
+            let hint = match nearest(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its last one is `{}`", self.layers[self.last()].name),
+            };
+            UnknownLayer { name: name.to_owned(), layers: self.layers.len(), hint }
+        })
     }
 
     /// Where the frozen prefix ends: the last layer before `first_trainable` whose output is all that
@@ -151,8 +179,11 @@ mod tests {
             (Freeze::UnfreezeLast(4), Some(1), 0),
             (Freeze::UnfreezeLast(400), Some(1), 0),
             (Freeze::None, Some(1), 0),
+            (Freeze::UnfreezeFrom("b".to_owned()), Some(2), 1),
+            (Freeze::UnfreezeFrom("add".to_owned()), Some(4), 3),
+            (Freeze::UnfreezeFrom("input_layer".to_owned()), Some(1), 0),
         ] {
-            assert_eq!(graph.first_trainable(&freeze), first_trainable, "{freeze:?}");
+            assert_eq!(graph.first_trainable(&freeze), Ok(first_trainable), "{freeze:?}");
             assert_eq!(graph.cut(first_trainable), cut, "{freeze:?}");
         }
         // Padding alone is no prefix.
@@ -160,6 +191,17 @@ mod tests {
         let pad = graph.push("pad", Op::ZeroPad(Padding::Each(1)), [Graph::INPUT]);
         graph.push("relu", Op::Relu, [pad]);
         assert_eq!(graph.cut(Some(2)), 0);
+    }
+
+    #[test]
+    fn a_name_that_no_layer_has_is_an_error() {
+        let error = |name: &str| {
+            let freeze = Freeze::UnfreezeFrom(name.to_owned());
+            with_shortcut().first_trainable(&freeze).unwrap_err().to_string()
+        };
+        let whose = "none of the backbone's 5 layers is called";
+        assert_eq!(error("adds"), format!("{whose} `adds`: did you mean `add`?"));
+        assert_eq!(error("conv9"), format!("{whose} `conv9`: its last one is `c`"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use spec::record::Outcome;
 use tch::TchError;
 
 use crate::data::{DecodeError, FolderError};
+use crate::graph::UnknownLayer;
 use crate::weights::WeightsError;
 
 /// Where events go, and where the wish to stop comes from.
@@ -47,6 +48,9 @@ pub enum Halt {
     /// The features cannot be kept.
     #[error("the feature cache cannot be used")]
     Cache(#[source] io::Error),
+    /// The backbone has no such layer.
+    #[error(transparent)]
+    Layer(#[from] UnknownLayer),
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TchError),

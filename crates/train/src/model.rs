@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn model<'a>(setting: &'a Setting, freeze: &Freeze) -> Model<'a> {
-        let first_trainable = setting.backbone.graph.first_trainable(freeze);
+        let first_trainable = setting.backbone.graph.first_trainable(freeze).unwrap();
         let prefix =
             Prefix { backbone: &setting.backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
         let start = Start {
@@ -295,6 +295,7 @@ mod tests {
             (Freeze::All, [false; 4]),
             (Freeze::UnfreezeLast(4), [false, false, true, true]),
             (Freeze::UnfreezeLast(3), [false, false, false, true]),
+            (Freeze::UnfreezeFrom("second_conv".to_owned()), [false, false, true, true]),
             (Freeze::None, [true; 4]),
         ] {
             let setting = setting();

@@ -54,7 +54,7 @@ impl Trainer {
         let config = &order.config;
         check(config)?;
         let backbone = Backbone::of(config.model.backbone);
-        let first_trainable = backbone.graph.first_trainable(&config.model.freeze);
+        let first_trainable = backbone.graph.first_trainable(&config.model.freeze)?;
         let cut = backbone.graph.cut(first_trainable);
         let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
 

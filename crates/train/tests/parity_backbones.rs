@@ -295,6 +295,11 @@ fn layers_are_listed_as_in_keras() {
         }
         assert_eq!(graph.layers().len(), expected.len());
     }
+    let graph = Backbone::of(config::Backbone::Resnet50Keras).graph;
+    let ten = graph.first_trainable(&config::Freeze::UnfreezeLast(10)).unwrap();
+    let from = config::Freeze::UnfreezeFrom("conv5_block3_1_conv".to_owned());
+    assert_eq!(graph.first_trainable(&from).unwrap(), ten);
+    assert_eq!(graph.layers()[graph.cut(ten)].name, "conv5_block2_out");
     // torchvision's ResNet50 is another network with the same list.
     let names = |backbone| -> Vec<_> {
         Backbone::of(backbone).graph.layers().iter().map(|layer| layer.name.clone()).collect()

@@ -211,7 +211,7 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
         weights: None,
         images,
     };
-    let first_trainable = backbone.graph.first_trainable(&config.model.freeze);
+    let first_trainable = backbone.graph.first_trainable(&config.model.freeze).unwrap();
     assert!(first_trainable.is_some_and(|first| first > 100), "{:?}", Freeze::UnfreezeLast(10));
     let prefix = Prefix { backbone: &backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
     let example = samples.inputs.narrow(0, 0, 1);
@@ -345,6 +345,11 @@ fn what_cannot_be_trained_is_said() {
     let refused = |edit| run(&order(root.path(), 1, edit), &cache).error();
     let error = refused(json!({ "data": { "validation": "none" }, "early_stopping": {} }));
     assert_eq!(error, "val_loss is monitored, and without validation images there is none");
+    let error = refused(json!({ "model": { "freeze": { "unfreeze_from": "top_con" } } }));
+    assert_eq!(
+        error,
+        "none of the backbone's 152 layers is called `top_con`: did you mean `top_conv`?"
+    );
     let error = refused(json!({ "data": { "image_size": 16 } }));
     assert_eq!(error, "image_size is 16, and must be at least 32");
     let mut unsteppable = order(root.path(), 1, json!({}));

@@ -140,6 +140,9 @@ pub enum Freeze {
     None,
     /// All but the last this many layers are frozen, as `base_model.layers[-10:]` does; at least 1.
     UnfreezeLast(u32),
+    /// The layer of that name and all behind it train, as with Keras's `set_trainable` loop over
+    /// `base_model.layers`; the layers before it are frozen.
+    UnfreezeFrom(String),
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -181,6 +184,7 @@ impl From<Weights> for WrittenWeights {
 enum WrittenFreeze {
     Word(FreezeWord),
     UnfreezeLast(UnfreezeLast),
+    UnfreezeFrom(UnfreezeFrom),
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -197,6 +201,12 @@ struct UnfreezeLast {
     unfreeze_last: u32,
 }
 
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UnfreezeFrom {
+    unfreeze_from: String,
+}
+
 impl TryFrom<WrittenFreeze> for Freeze {
     type Error = String;
 
@@ -210,6 +220,9 @@ impl TryFrom<WrittenFreeze> for Freeze {
             WrittenFreeze::UnfreezeLast(UnfreezeLast { unfreeze_last }) => {
                 Ok(Self::UnfreezeLast(unfreeze_last))
             }
+            WrittenFreeze::UnfreezeFrom(UnfreezeFrom { unfreeze_from }) => {
+                Ok(Self::UnfreezeFrom(unfreeze_from))
+            }
         }
     }
 }
@@ -221,6 +234,9 @@ impl From<Freeze> for WrittenFreeze {
             Freeze::None => Self::Word(FreezeWord::None),
             Freeze::UnfreezeLast(unfreeze_last) => {
                 Self::UnfreezeLast(UnfreezeLast { unfreeze_last })
+            }
+            Freeze::UnfreezeFrom(unfreeze_from) => {
+                Self::UnfreezeFrom(UnfreezeFrom { unfreeze_from })
             }
         }
     }

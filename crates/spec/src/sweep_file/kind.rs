@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Words(Vec<String>),
     /// Not empty.
     Path,
+    /// Not empty.
+    Name,
     /// These keys and no other.
     Table(Vec<TableKey>),
     /// Any keys, each with such a value.
@@ -76,6 +78,7 @@ impl Kind {
             ("number", _) => Self::Number(Bounds::new(schema)),
             ("boolean", _) => Self::Boolean,
             ("string", Some("path")) => Self::Path,
+            ("string", _) => Self::Name,
             ("array", _) => Self::List(Box::new(Self::new(&schema["items"], root))),
             ("object", _) if schema["additionalProperties"].is_object() => {
                 Self::Map(Box::new(Self::new(&schema["additionalProperties"], root)))
@@ -130,8 +133,10 @@ impl Kind {
                     None => "not one of them".to_owned(),
                 }
             }
-            (Self::Path, Value::Text(text)) if text.is_empty() => "this is empty".to_owned(),
-            (Self::Path, Value::Text(_)) => return None,
+            (Self::Path | Self::Name, Value::Text(text)) if text.is_empty() => {
+                "this is empty".to_owned()
+            }
+            (Self::Path | Self::Name, Value::Text(_)) => return None,
             (Self::Table(keys), Value::Table(entries)) => {
                 return table_mismatch(keys, entries, &node.span);
             }
@@ -189,13 +194,22 @@ impl Kind {
         }
     }
 
+    fn has_a_key_of(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Table(keys), Value::Table(entries)) => {
+                keys.iter().any(|key| entries.iter().any(|entry| entry.key == key.name))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether TOML of the right type is here, whatever its value.
     fn has_type_of(&self, value: &Value) -> bool {
         match self {
             Self::Integer(_) => matches!(value, Value::Integer(_)),
             Self::Number(_) => matches!(value, Value::Integer(_) | Value::Float(_)),
             Self::Boolean => matches!(value, Value::Boolean(_)),
-            Self::Words(_) | Self::Path => matches!(value, Value::Text(_)),
+            Self::Words(_) | Self::Path | Self::Name => matches!(value, Value::Text(_)),
             Self::Table(_) | Self::Map(_) => matches!(value, Value::Table(_)),
             Self::List(_) => matches!(value, Value::Array(_)),
             Self::OneOf(kinds) => kinds.iter().any(|kind| kind.has_type_of(value)),
@@ -226,7 +240,8 @@ fn one_of_mismatch(kinds: &[Kind], node: &Node) -> Option<Mismatch> {
     let mut of_type = None;
     for kind in kinds {
         let mismatch = kind.mismatch(node)?;
-        if kind.has_type_of(&node.value) {
+        // Of several tables the one that is meant is the one that has such a key.
+        if kind.has_type_of(&node.value) && (of_type.is_none() || kind.has_a_key_of(&node.value)) {
             of_type = Some(mismatch);
         }
     }
@@ -327,6 +342,7 @@ impl Kind {
             Self::Boolean => vec!["true".to_owned(), "false".to_owned()],
             Self::Words(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
             Self::Path => vec!["a path in quotes".to_owned()],
+            Self::Name => vec!["a name in quotes".to_owned()],
             Self::Table(keys) => {
                 let key = |key: &TableKey| match key.required {
                     true => format!("{} = ...", key.name),

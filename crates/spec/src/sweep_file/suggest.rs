@@ -1,7 +1,7 @@
 //! "Did you mean".
 
 /// The candidate that `written` most probably stands for, if any is near.
-pub(super) fn nearest<'a>(
+pub fn nearest<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use callbacks::{EarlyStopping, Mode, Monitor, ReduceLrOnPlateau};
-pub use data::{Data, Validation};
+pub use data::{Data, Interpolation, Validation};
 pub use head::{ClassWeight, KernelInitializer, Output};
 pub use model::{Backbone, Freeze, Model, Pooling, Weights};
 pub use optimizer::{Adam, Convention, Optimizer};

@@ -164,8 +164,9 @@ impl<'de> Deserialize<'de> for RunId {
 mod tests {
     use super::*;
     use crate::config::{
-        Backbone, ClassWeight, Data, EarlyStopping, KernelInitializer, LearningRateSchedule, Mode,
-        Model, Monitor, Optimizer, Output, Pooling, ReduceLrOnPlateau, Train,
+        Backbone, ClassWeight, Data, EarlyStopping, Interpolation, KernelInitializer,
+        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, ReduceLrOnPlateau,
+        Train,
     };
 
     fn config() -> Config {
@@ -175,6 +176,7 @@ mod tests {
                 test: Some("/data/test".into()),
                 validation: Validation::Fraction(0.2),
                 image_size: 224,
+                interpolation: Interpolation::Bilinear,
             },
             model: Model {
                 backbone: Backbone::EfficientnetLite0,
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn ids_stay_what_they_are() {
         let id = RunId::of(&config(), 1, &fingerprints());
-        insta::assert_snapshot!(id, @r"d6330bb668866e3c4804d7ae18383c65f56c76990bf7275ef206ef718154b28d");
+        insta::assert_snapshot!(id, @r"81604ec80fdb196fc4b63c656fa5afe64f7f1bef8f34b44d8c493d89fd84b40d");
         insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
     }
 

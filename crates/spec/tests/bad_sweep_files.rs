@@ -83,7 +83,7 @@ snapshots! {
          [reduce_lr_on_plateau]\nfactor = 1\nmin_lr = nan\n"
     );
     wrong_words: extending(
-        "[model]\nbackbone = \"resnet5\"\npooling = \"avg\"\nfreeze = \"al\"\nweights = \"imagnet\"\n\n\
+        "[data]\ninterpolation = \"bilinaer\"\n\n[model]\nbackbone = \"resnet5\"\npooling = \"avg\"\nfreeze = \"al\"\nweights = \"imagnet\"\n\n\
          [early_stopping]\nmonitor = \"val_los\"\n"
     );
     misspelt_weights: extending("[model]\nweights = \"imagnet\"\n");

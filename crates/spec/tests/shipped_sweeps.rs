@@ -65,7 +65,8 @@ fn the_baseline_is_the_documents() {
         "train": "train",
         "test": "test",
         "validation": 0.2,
-        "image_size": 224
+        "image_size": 224,
+        "interpolation": "bilinear"
       },
       "model": {
         "backbone": "efficientnet_lite0",

@@ -4,6 +4,6 @@ mod decode;
 mod folder;
 mod split;
 
-pub use decode::{DecodeError, decode, decode_all};
+pub use decode::{DecodeError, Square, decode, decode_all};
 pub use folder::{Folder, FolderError, ImageFile};
 pub use split::split;

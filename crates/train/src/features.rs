@@ -12,6 +12,7 @@ use tch::{Device, TchError, Tensor};
 use tracing::{info, warn};
 
 use crate::backbones::Backbone;
+use crate::data::Square;
 use crate::graph::{Graph, LayerIndex, Mode};
 use crate::library::{ImageSet, Library, Loaded};
 use crate::link::{Halt, Link, chain};
@@ -54,7 +55,8 @@ impl Prefix<'_> {
 struct Key<'a> {
     semantics: u32,
     images: &'a str,
-    image_size: i64,
+    image_size: u32,
+    interpolation: &'a str,
     preprocessing: Preprocessing,
     backbone: &'a str,
     weights: &'a str,
@@ -80,8 +82,8 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// Its weights.
     pub loaded: &'a Loaded,
-    /// Side of the images, in pixels.
-    pub image_size: u32,
+    /// What the images are made to.
+    pub square: Square,
     /// Where features are kept on disk.
     pub cache: &'a Path,
 }
@@ -123,7 +125,8 @@ impl Features {
         let key = Key {
             semantics: TRAINING_SEMANTICS,
             images: &set.fingerprint,
-            image_size: request.image_size.into(),
+            image_size: request.square.side,
+            interpolation: request.square.interpolation.name(),
             preprocessing: prefix.backbone.preprocessing,
             backbone: request.name,
             weights: &request.loaded.id,
@@ -147,7 +150,7 @@ impl Features {
                 if let Found::Broken(why) = found {
                     warn!("{} is broken ({why}) and computed anew", file.path().display());
                 }
-                let pixels = library.pixels(set, request.image_size, link)?;
+                let pixels = library.pixels(set, request.square, link)?;
                 let features = self.compute(&pixels, request, link)?;
                 // Features that cannot be kept are still features.
                 if let Err(error) = file.write(&features) {

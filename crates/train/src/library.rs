@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use tracing::{info, warn};
 
 use crate::backbones::Backbone;
-use crate::data::{Folder, decode_all};
+use crate::data::{Folder, Square, decode_all};
 use crate::link::{Halt, Link};
 use crate::recent::Recent;
 use crate::weights::Weights;
@@ -44,7 +44,7 @@ pub struct Loaded {
 pub struct Library {
     device: Device,
     sets: Recent<Folder, Rc<ImageSet>>,
-    pixels: Recent<(String, u32), Tensor>,
+    pixels: Recent<(String, Square), Tensor>,
     weights: Recent<(config::Backbone, String), Rc<Weights>>,
 }
 
@@ -86,16 +86,21 @@ impl Library {
     ///
     /// # Errors
     /// When an image cannot be decoded, or the run is stopped.
-    pub fn pixels(&mut self, set: &ImageSet, side: u32, link: &Link<'_>) -> Result<Tensor, Halt> {
-        let key = (set.fingerprint.clone(), side);
+    pub fn pixels(
+        &mut self,
+        set: &ImageSet,
+        square: Square,
+        link: &Link<'_>,
+    ) -> Result<Tensor, Halt> {
+        let key = (set.fingerprint.clone(), square);
         if let Some(pixels) = self.pixels.get(&key) {
             return Ok(pixels.shallow_clone());
         }
         let images = set.folder.images.len();
         info!("decoding {images} images of {}", set.folder.root.display());
         let bytes =
-            decode_all(&set.folder, side, |done| link.progress(Stage::Decode, done, images))?;
-        let shape = [images as i64, side.into(), side.into(), 3];
+            decode_all(&set.folder, square, |done| link.progress(Stage::Decode, done, images))?;
+        let shape = [images as i64, square.side.into(), square.side.into(), 3];
         let pixels = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
         self.pixels.insert(key, pixels.shallow_clone(), bytes.len());
         Ok(pixels)

@@ -9,7 +9,7 @@ use spec::record::{Finished, ImageSet as SetName, Outcome, Prediction, Predictio
 use tch::{Device, Tensor};
 
 use crate::backbones::Backbone;
-use crate::data::{Folder, split};
+use crate::data::{Folder, Square, split};
 use crate::device::OneThread;
 use crate::features::{Features, Prefix, Request};
 use crate::fit::{Samples, fit, logits, measure};
@@ -66,7 +66,10 @@ impl Trainer {
             prefix,
             name: config.model.backbone.name(),
             loaded: &loaded,
-            image_size: config.data.image_size,
+            square: Square {
+                side: config.data.image_size,
+                interpolation: config.data.interpolation,
+            },
             cache,
         };
         let goal = Goal { loss, label_smoothing: config.train.label_smoothing };
@@ -142,7 +145,7 @@ impl Trainer {
     ) -> Result<Named, Halt> {
         let set = self.library.set(folder)?;
         let inputs = if request.prefix.is_empty() {
-            self.library.pixels(&set, request.image_size, link)?
+            self.library.pixels(&set, request.square, link)?
         } else {
             self.features.of(&set, request, &mut self.library, link)?
         };

@@ -8,12 +8,12 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use serde_json::json;
-use spec::config::{Freeze, Pooling};
+use spec::config::{Freeze, Interpolation, Pooling};
 use spec::protocol::{Event, RunOrder};
 use spec::record::{EpochMetrics, Finished, ImageSet, Outcome, Predictions};
 use tch::{Device, Tensor};
 use train::backbones::Backbone;
-use train::data::{Folder, decode_all};
+use train::data::{Folder, Square, decode_all};
 use train::features::Prefix;
 use train::fit::{Samples, fit};
 use train::graph::Graph;
@@ -142,6 +142,9 @@ fn features_are_computed_once() {
     let third = run(&other, &cache);
     assert_eq!(third.worked_on(), 0);
     assert_eq!(third.epochs(), second.epochs());
+    // Another interpolation has not.
+    let nearest = order(root.path(), 4, json!({ "data": { "interpolation": "nearest" } }));
+    assert!(run_with(&mut trainer, &nearest, &cache).worked_on() > 0);
     // Another pooling has not; nor has a folder with another image in it.
     let gmp = order(root.path(), 3, json!({ "model": { "pooling": "gmp" } }));
     assert!(run_with(&mut trainer, &gmp, &cache).worked_on() > 0);
@@ -196,7 +199,8 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
     let backbone = Backbone::of(config.model.backbone);
     let weights = Weights::draw(&backbone, order.seed, Device::Cpu).unwrap();
     let folder = Folder::with_classes(&config.data.train).unwrap();
-    let pixels = decode_all(&folder, SIDE, |_| Ok::<_, Halt>(())).unwrap();
+    let square = Square { side: SIDE, interpolation: Interpolation::Bilinear };
+    let pixels = decode_all(&folder, square, |_| Ok::<_, Halt>(())).unwrap();
     let labels = folder.labels().unwrap();
     let (images, _) = train::data::split(&labels, 0.25, stream(order.seed, Purpose::Split));
     let loss = Loss::of(2);

@@ -27,6 +27,38 @@ pub struct Data {
     #[serde(default = "image_size")]
     #[schemars(range(min = 32, max = 4096))]
     pub image_size: u32,
+    /// How pixels are found between pixels when an image is resized.
+    #[serde(default)]
+    pub interpolation: Interpolation,
+}
+
+/// How pixels are found between pixels when an image is resized: Pillow's filters, which are
+/// antialiased but for `nearest`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest pixel: what Keras's `load_img` and `flow_from_directory` do by default.
+    Nearest,
+    /// By distance, over two pixels: what Keras's `image_dataset_from_directory` does by default,
+    /// though not antialiased.
+    #[default]
+    Bilinear,
+    /// By a cubic curve, over four pixels.
+    Bicubic,
+    /// By a windowed sinc, over six pixels.
+    Lanczos,
+}
+
+impl Interpolation {
+    /// The name in sweep files, on disk and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nearest => "nearest",
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+            Self::Lanczos => "lanczos",
+        }
+    }
 }
 
 /// What `val_loss` and `val_accuracy` are measured on.

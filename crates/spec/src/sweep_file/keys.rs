@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn every_field_of_a_configuration_is_a_key() {
         insta::assert_snapshot!(KEYS.listing(), @r"
-        [data] image_size, test, train, validation
+        [data] image_size, interpolation, test, train, validation
         [early_stopping] baseline, min_delta, mode, monitor, patience, restore_best_weights, start_from_epoch, verbose
         [model] backbone, dropout, freeze, hidden, kernel_initializer, output, pooling, weights
         [reduce_lr_on_plateau] cooldown, factor, min_delta, min_lr, mode, monitor, patience

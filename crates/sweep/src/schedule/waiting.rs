@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use spec::config::{Backbone, Config, Freeze, Pooling};
+use spec::config::{Backbone, Config, Freeze, Interpolation, Pooling};
 use spec::run_id::{Fingerprints, RunId};
 
 /// What runs of one bundle share: the frozen part of the network and the images that go through it.
@@ -19,6 +19,7 @@ impl Prefix {
         struct Shared<'a> {
             fingerprints: &'a Fingerprints,
             image_size: u32,
+            interpolation: Interpolation,
             backbone: Backbone,
             freeze: &'a Freeze,
             pooling: Pooling,
@@ -26,6 +27,7 @@ impl Prefix {
         let shared = Shared {
             fingerprints,
             image_size: config.data.image_size,
+            interpolation: config.data.interpolation,
             backbone: config.model.backbone,
             freeze: &config.model.freeze,
             pooling: config.model.pooling,

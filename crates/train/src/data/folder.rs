@@ -60,6 +60,10 @@ pub enum FolderError {
     OtherClasses { root: PathBuf, missing: Vec<String>, unknown: Vec<String> },
     #[error("the name of {0} is not UTF-8: rename it")]
     Name(PathBuf),
+    #[error("{0} is a folder with the name of an image: rename it")]
+    NamedLikeAnImage(PathBuf),
+    #[error("{link} leads back to {target}, which it lies in: remove that link")]
+    Loop { link: PathBuf, target: PathBuf },
 }
 
 fn differences(missing: &[String], unknown: &[String]) -> String {
@@ -136,15 +140,12 @@ impl Folder {
 
     fn scan(root: &Path) -> Result<Self, FolderError> {
         let mut ignored = Vec::new();
-        let entries = visible(root)?;
-        let (folders, files): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|path| path.is_dir());
-        let mut images = Vec::new();
-        for path in files {
-            if is_image(&path) {
-                images.push(ImageFile::at(root, &path, None)?);
-            } else {
-                ignored.push(path);
+        let (mut folders, mut images) = (Vec::new(), Vec::new());
+        for path in visible(root)? {
+            match Kind::of(&path)? {
+                Kind::Folder => folders.push(path),
+                Kind::Image => images.push(ImageFile::at(root, &path, None)?),
+                Kind::Other => ignored.push(path),
             }
         }
         if folders.is_empty() {
@@ -161,7 +162,8 @@ impl Folder {
         for (folder, label) in folders.iter().zip(0..) {
             let class = relative(root, folder)?;
             let before = images.len();
-            collect(root, folder, label, &mut images, &mut ignored)?;
+            let mut above = vec![fs::canonicalize(root)?];
+            collect((root, folder), label, &mut above, &mut images, &mut ignored)?;
             if images.len() == before {
                 return Err(FolderError::EmptyClass { root: root.to_owned(), class });
             }
@@ -190,24 +192,48 @@ fn check_classes(root: &Path, expected: &[String], found: &[String]) -> Result<(
     Err(FolderError::OtherClasses { root: root.to_owned(), missing, unknown })
 }
 
-/// Adds the images in a class folder and the folders in it.
+/// Adds the images in a class folder and the folders in it. `above` are the folders that it lies in, by
+/// their true names.
 fn collect(
-    root: &Path,
-    folder: &Path,
+    (root, folder): (&Path, &Path),
     label: u32,
+    above: &mut Vec<PathBuf>,
     images: &mut Vec<ImageFile>,
     ignored: &mut Vec<PathBuf>,
 ) -> Result<(), FolderError> {
+    let target = fs::canonicalize(folder)?;
+    if above.contains(&target) {
+        return Err(FolderError::Loop { link: folder.to_owned(), target });
+    }
+    above.push(target);
     for path in visible(folder)? {
-        if path.is_dir() {
-            collect(root, &path, label, images, ignored)?;
-        } else if is_image(&path) {
-            images.push(ImageFile::at(root, &path, Some(label))?);
-        } else {
-            ignored.push(path);
+        match Kind::of(&path)? {
+            Kind::Folder => collect((root, &path), label, above, images, ignored)?,
+            Kind::Image => images.push(ImageFile::at(root, &path, Some(label))?),
+            Kind::Other => ignored.push(path),
         }
     }
+    above.pop();
     Ok(())
+}
+
+/// What a path among the data leads to.
+enum Kind {
+    Folder,
+    Image,
+    Other,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self, FolderError> {
+        let is_folder = fs::metadata(path)?.is_dir();
+        match (is_folder, is_image(path)) {
+            (true, true) => Err(FolderError::NamedLikeAnImage(path.to_owned())),
+            (true, false) => Ok(Self::Folder),
+            (false, true) => Ok(Self::Image),
+            (false, false) => Ok(Self::Other),
+        }
+    }
 }
 
 /// What lies in a folder and is not hidden, sorted by name.
@@ -285,6 +311,35 @@ mod tests {
         let error = Folder::with_classes(Path::new("/nowhere")).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("/nowhere"), "{source}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_leads_nowhere_is_named() {
+        use std::os::unix::fs::symlink;
+
+        let refused = |make: &dyn Fn(&Path)| {
+            let root = folder(&["a/deep/1.jpg", "b/1.jpg"]);
+            make(root.path());
+            let error = Folder::with_classes(root.path()).unwrap_err();
+            crate::link::chain(&error).replace(&root.path().display().to_string(), "data")
+        };
+        let error = refused(&|root| fs::create_dir(root.join("a/x.jpg")).unwrap());
+        assert_eq!(error, "data/a/x.jpg is a folder with the name of an image: rename it");
+        let error = refused(&|root| symlink("../..", root.join("a/deep/up")).unwrap());
+        assert!(error.starts_with("data/a/deep/up leads back to "), "{error}");
+        let error = refused(&|root| symlink(".", root.join("a/self")).unwrap());
+        assert!(error.starts_with("data/a/self leads back to "), "{error}");
+        for (link, target) in [("a/x.jpg", "x.jpg"), ("c", "c"), ("b/x.png", "gone.png")] {
+            let error = refused(&|root| symlink(target, root.join(link)).unwrap());
+            assert!(error.contains(&format!("data/{link}")), "{error}");
+        }
+        // A link to another folder is as good as the folder.
+        let root = folder(&["a/1.jpg", "b/1.jpg"]);
+        let elsewhere = folder(&["more/2.jpg"]);
+        symlink(elsewhere.path(), root.path().join("a/linked")).unwrap();
+        let listed = Folder::with_classes(root.path()).unwrap();
+        assert_eq!(listed.images[1].name, "a/linked/more/2.jpg");
     }
 
     #[test]

@@ -282,7 +282,7 @@ fn every_optimiser_and_head_learns() {
     for edit in [
         json!({ "train": { "optimizer": "adamw", "class_weight": "balanced" } }),
         json!({ "train": { "optimizer": { "name": "sgd", "momentum": 0.9, "nesterov": true } } }),
-        json!({ "train": { "optimizer": "rmsprop", "label_smoothing": 0.1 } }),
+        json!({ "train": { "optimizer": "rmsprop", "label_smoothing": 0.1, "learning_rate": 0.001 } }),
         json!({ "train": { "optimizer": { "name": "adam", "convention": "torch" } } }),
         json!({ "model": { "hidden": [16], "dropout": 0.2, "kernel_initializer": "he_normal" } }),
         json!({ "model": { "output": "softmax", "hidden": [8] }, "train": { "label_smoothing": 0.1 } }),
@@ -352,7 +352,7 @@ fn what_cannot_be_trained_is_said() {
     let error = refused(json!({ "model": { "freeze": { "unfreeze_from": "top_con" } } }));
     assert_eq!(
         error,
-        "none of the backbone's 152 layers is called `top_con`: did you mean `top_conv`?"
+        "none of the backbone's 146 layers is called `top_con`: did you mean `top_conv`?"
     );
     let error = refused(json!({ "data": { "image_size": 16 } }));
     assert_eq!(error, "image_size is 16, and must be at least 32");

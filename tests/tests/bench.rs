@@ -205,6 +205,9 @@ impl Bench {
     fn redact(&self, text: &str) -> String {
         let text = text.replace(self.folder.path().to_str().unwrap(), "[DIR]");
         let text = text.replace(env!("CARGO_BIN_EXE_fake-worker"), "[WORKER]");
+        // One slot has every core of the machine that the tests run on.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let text = text.replace(&format!("({cores} threads)"), "([CORES] threads)");
         redact_seconds(&text)
     }
 }

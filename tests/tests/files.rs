@@ -24,7 +24,7 @@ fn missing_data() {
         fs_err::remove_dir_all(bench.path("data/train")).unwrap();
     }), @"
     × `data.train` names a folder that does not exist: [DIR]/data/train
-    help: it is relative to the sweep file; `sweep data synth DIR` makes a set to try things with
+    help: a path is relative to the file that names it, one of `--set` to the working directory; `sweep data synth DIR` makes a set to try things with
     ");
     insta::assert_snapshot!(refused(|bench| {
         fs_err::create_dir(bench.path("data/train/broken")).unwrap();

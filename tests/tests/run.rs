@@ -20,7 +20,7 @@ fn the_first_run_does_all_and_the_second_nothing() {
     One test image of 744 is worth 134 points. The standard error of one score near 59610 is 1799 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
     ");
     insta::assert_snapshot!(ran.stderr, @"
-    6 runs: 0 done before, 6 to do on cpu 1 (4 threads)
+    6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
     [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
     [2/6] baseline seed 2: 0.6048 (3 epochs, [TIME])
     [3/6] batch_size=16 seed 1: 0.5712 (3 epochs, [TIME])
@@ -118,7 +118,7 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     - 2 x diverged: the loss became infinite
     ");
     insta::assert_snapshot!(ran.stderr, @"
-    6 runs: 0 done before, 6 to do on cpu 1 (4 threads)
+    6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
     [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
     [2/6] baseline seed 2: 0.6048 (3 epochs, [TIME])
     [3/6] batch_size=16 seed 1: 0.5712 (3 epochs, [TIME])

@@ -73,7 +73,7 @@ fn a_worker_that_does_not_come_up_ends_the_sweep_once() {
     let ran = bench.sweep(&["run", "batch_size.toml"]);
     assert_eq!(ran.code, 5);
     insta::assert_snapshot!(ran.stderr, @"
-    6 runs: 0 done before, 6 to do on cpu 1 (4 threads)
+    6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
       × the worker [WORKER] speaks version 2 of the protocol, and this sweep speaks 1: build both from the same source
       help: `sweep doctor` looks for what is missing, `./scripts/setup` gets it; then give the same command: finished runs are kept
     ");

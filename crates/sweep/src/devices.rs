@@ -160,7 +160,13 @@ fn gpu_slots(gpus: impl ExactSizeIterator<Item = usize>, machine: &Machine) -> V
 }
 
 fn threads_environment(threads: usize) -> Vec<(&'static str, String)> {
-    vec![("OMP_NUM_THREADS", threads.to_string()), ("MKL_NUM_THREADS", threads.to_string())]
+    vec![
+        ("OMP_NUM_THREADS", threads.to_string()),
+        ("MKL_NUM_THREADS", threads.to_string()),
+        // Threads that wait for each other sleep. By default they spin, and where other programs
+        // want the cores too they spin away what the one waited for would need.
+        ("OMP_WAIT_POLICY", "passive".to_owned()),
+    ]
 }
 
 #[cfg(test)]

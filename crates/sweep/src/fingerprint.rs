@@ -23,7 +23,8 @@ pub enum FingerprintError {
     /// A sweep names a folder that is not there.
     #[error("`data.{what}` names a folder that does not exist: {}", folder.display())]
     #[diagnostic(help(
-        "it is relative to the sweep file; `sweep data synth DIR` makes a set to try things with"
+        "a path is relative to the file that names it, one of `--set` to the working \
+         directory; `sweep data synth DIR` makes a set to try things with"
     ))]
     Missing {
         /// The setting: train, validation or test.

@@ -25,7 +25,8 @@ pub enum WeightsError {
     /// `weights = "<file>"` without the file.
     #[error("the weights that the sweep names do not exist: {}", file.display())]
     #[diagnostic(help(
-        "`weights` is \"imagenet\", \"none\" or a safetensors file, relative to the sweep file"
+        "`weights` is \"imagenet\", \"none\" or a safetensors file, relative to the \
+         file that names it (one of `--set`: to the working directory)"
     ))]
     File {
         /// The file.

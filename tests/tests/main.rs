@@ -3,6 +3,7 @@
 
 mod bench;
 mod disk;
+mod features;
 mod files;
 mod interrupt;
 mod real;

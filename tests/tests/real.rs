@@ -64,7 +64,7 @@ impl Real {
 }
 
 /// What `SWEEP_WEIGHTS` says, else where `scripts/setup` puts them.
-fn weights() -> PathBuf {
+pub(crate) fn weights() -> PathBuf {
     let folder = match std::env::var_os("SWEEP_WEIGHTS") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../.deps/weights"),

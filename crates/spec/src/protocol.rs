@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Backbone, Config, Pooling};
 use crate::record::{EpochMetrics, Outcome, Predictions};
 use crate::run_id::RunId;
 
@@ -22,6 +22,8 @@ pub const VERSION: u32 = 1;
 pub enum Order {
     /// Runs to train, one after the other; the worker answers each with a `finished`.
     Bundle(Bundle),
+    /// Images whose pooled features are wanted; the worker answers each with a `features`.
+    Features(FeaturesOrder),
     /// Stop at the next batch: the current run ends as `interrupted`, those not begun are not answered,
     /// and the worker is `idle`.
     Stop,
@@ -34,6 +36,21 @@ pub struct Bundle {
     pub cache: PathBuf,
     /// The runs, in the order in which they are trained.
     pub runs: Vec<RunOrder>,
+}
+
+/// Images whose pooled features are wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeaturesOrder {
+    /// The network.
+    pub backbone: Backbone,
+    /// The safetensors file with its weights.
+    pub weights: PathBuf,
+    /// How its feature map becomes one row of numbers.
+    pub pooling: Pooling,
+    /// Side of the square that images are resized to, in pixels; at least 32.
+    pub image_size: u32,
+    /// The images, in the order in which they are answered.
+    pub images: Vec<PathBuf>,
 }
 
 /// One run: everything a worker needs to know about it.
@@ -105,7 +122,19 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// The bundle is done (or stopped): the worker takes the next one.
+    /// What the backbone makes of one image.
+    Features {
+        /// The image, as in the order.
+        image: PathBuf,
+        /// Its features.
+        features: Vec<f32>,
+    },
+    /// No more features will come, before `idle`.
+    NoFeatures {
+        /// Why.
+        cause: String,
+    },
+    /// The order is done (or stopped): the worker takes the next one.
     Idle,
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use spec::config::{Backbone, Pooling};
 use spec::devices::Devices;
 use spec::sweep_file::Override;
 
@@ -71,6 +73,8 @@ pub enum Command {
     /// Get, show, check and convert weights files
     #[command(subcommand)]
     Weights(Weights),
+    /// Print what a pretrained backbone makes of images
+    Features(Features),
     /// Look for everything that is needed here
     Doctor(Doctor),
 }
@@ -214,6 +218,49 @@ pub struct WeightsConvert {
     /// The safetensors file to write
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
+}
+
+/// `sweep features`
+#[derive(Debug, Args)]
+pub struct Features {
+    /// Images (JPEG, PNG or WebP)
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+    /// The network, as in a sweep file: efficientnet_lite0, resnet50, ...
+    #[arg(long, value_name = "NAME", value_parser = word::<Backbone>)]
+    pub backbone: Backbone,
+    /// Its weights: imagenet or a safetensors file
+    #[arg(long, value_name = "FILE", default_value = "imagenet")]
+    pub weights: PathBuf,
+    /// How its feature map becomes one row of numbers: gap, gmp, flatten
+    #[arg(long, value_name = "KIND", default_value = "gap", value_parser = word::<Pooling>)]
+    pub pooling: Pooling,
+    /// Side of the square that images are resized to
+    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    pub image_size: u32,
+    /// How features are written; safetensors needs --output
+    #[arg(long, default_value = "json")]
+    pub format: FeaturesFormat,
+    /// Write to this file instead of stdout
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "safetensors"))]
+    pub output: Option<PathBuf>,
+}
+
+/// How features are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FeaturesFormat {
+    /// An object with the settings and a list of images
+    Json,
+    /// A row for each image, under the names of the columns
+    Csv,
+    /// One tensor, `features`, of [images, features]; the settings are in the metadata
+    Safetensors,
+}
+
+/// A word of a sweep file.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    T::deserialize(text.into_deserializer())
+        .map_err(|error: serde::de::value::Error| error.to_string())
 }
 
 /// `sweep doctor`

@@ -2,6 +2,7 @@
 
 mod data;
 mod doctor;
+mod features;
 mod plan;
 mod report;
 mod run;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Report(args) => report::report(args, results, console),
         Command::Data(Data::Synth(args)) => data::synth(args, console),
         Command::Weights(args) => weights::weights(args, console),
+        Command::Features(args) => features::features(args, console),
         Command::Doctor(args) => doctor::doctor(args, &results, console),
     }
 }

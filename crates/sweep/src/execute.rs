@@ -213,6 +213,10 @@ impl Execution<'_> {
                 }
                 None => self.not_under_way(slot, run),
             },
+            Said::Features { .. } | Said::NoFeatures { .. } => {
+                let what = "spoke of features that nobody asked for".to_owned();
+                self.tell(Event::Breach(slot, what))
+            }
             Said::Predictions { run, predictions } => match station.attempt(run) {
                 Some(attempt) => {
                     attempt.predictions(predictions);

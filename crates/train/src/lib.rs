@@ -13,6 +13,7 @@ pub mod batches;
 pub mod callbacks;
 pub mod data;
 pub mod device;
+pub mod extract;
 pub mod features;
 pub mod fit;
 pub mod graph;

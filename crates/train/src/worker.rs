@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use spec::protocol::{self, Bundle, Event, Order, RunOrder};
+use spec::protocol::{self, Bundle, Event, FeaturesOrder, Order, RunOrder};
 use spec::record::Outcome;
 use tch::Device;
 use tracing::{error, info};
 
-use crate::link::{Halt, Link, failure};
+use crate::extract::extract;
+use crate::link::{Halt, Link, chain, failure};
 use crate::trainer::Trainer;
 
 /// Why a worker ended before its orders did.
@@ -28,7 +29,7 @@ pub enum WorkerError {
     Write(#[source] io::Error),
 }
 
-/// How many bundles have come in, and up to which of them work is to stop. Counting keeps a stop from
+/// How many orders for work have come in, and up to which of them work is to stop. Counting keeps a stop from
 /// hitting a bundle that was ordered after it.
 #[derive(Debug, Default)]
 struct Stops {
@@ -45,15 +46,20 @@ impl Stops {
         self.stopped.store(self.received.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
-    fn is_stopped(&self, bundle: u64) -> bool {
-        bundle <= self.stopped.load(Ordering::SeqCst)
+    fn is_stopped(&self, number: u64) -> bool {
+        number <= self.stopped.load(Ordering::SeqCst)
     }
 }
 
-/// A bundle and its number.
+/// Something to do and its number.
 struct Numbered {
     number: u64,
-    bundle: Bundle,
+    work: Work,
+}
+
+enum Work {
+    Bundle(Bundle),
+    Features(FeaturesOrder),
 }
 
 /// Works until `orders` end: takes bundles, trains their runs, writes events to `events`.
@@ -69,7 +75,7 @@ pub fn work(
     description: String,
 ) -> Result<(), WorkerError> {
     let stops = Arc::new(Stops::default());
-    let (sender, bundles) = mpsc::channel();
+    let (sender, works) = mpsc::channel();
     let reader = {
         let stops = Arc::clone(&stops);
         thread::spawn(move || {
@@ -89,13 +95,20 @@ pub fn work(
     emit(&Event::Hello { version: protocol::VERSION, device: description })
         .map_err(WorkerError::Write)?;
     let mut trainer = Trainer::new(device);
-    for Numbered { number, bundle } in bundles {
+    for Numbered { number, work } in works {
         let link = Link { emit: &emit, stopped: &|| stops.is_stopped(number) };
-        for order in &bundle.runs {
-            if stops.is_stopped(number) {
-                break;
+        match work {
+            Work::Bundle(bundle) => {
+                for order in &bundle.runs {
+                    if stops.is_stopped(number) {
+                        break;
+                    }
+                    run(&mut trainer, order, &bundle, &link).map_err(WorkerError::Write)?;
+                }
             }
-            run(&mut trainer, order, &bundle, &link).map_err(WorkerError::Write)?;
+            Work::Features(order) => {
+                features(&order, device, &link).map_err(WorkerError::Write)?;
+            }
         }
         emit(&Event::Idle).map_err(WorkerError::Write)?;
     }
@@ -106,22 +119,21 @@ pub fn work(
 }
 
 /// Reads orders until they end.
-fn read(
-    orders: impl BufRead,
-    bundles: &Sender<Numbered>,
-    stops: &Stops,
-) -> Result<(), WorkerError> {
+fn read(orders: impl BufRead, works: &Sender<Numbered>, stops: &Stops) -> Result<(), WorkerError> {
     for (line, number) in orders.lines().zip(1..) {
         let line = line.map_err(WorkerError::Read)?;
-        match serde_json::from_str(&line) {
-            Ok(Order::Bundle(bundle)) => {
-                // The other end is gone only when events can no longer be written.
-                if bundles.send(Numbered { number: stops.receive(), bundle }).is_err() {
-                    return Ok(());
-                }
+        let work = match serde_json::from_str(&line) {
+            Ok(Order::Bundle(bundle)) => Work::Bundle(bundle),
+            Ok(Order::Features(order)) => Work::Features(order),
+            Ok(Order::Stop) => {
+                stops.stop_all();
+                continue;
             }
-            Ok(Order::Stop) => stops.stop_all(),
             Err(source) => return Err(WorkerError::Garbage { number, line, source }),
+        };
+        // The other end is gone only when events can no longer be written.
+        if works.send(Numbered { number: stops.receive(), work }).is_err() {
+            return Ok(());
         }
     }
     Ok(())
@@ -153,6 +165,18 @@ fn run(
         trainer.forget();
     }
     (link.emit)(&Event::Finished { run: order.run, outcome })
+}
+
+/// Answers an order for features, whatever happens in it.
+fn features(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> io::Result<()> {
+    let cause = match catch_unwind(AssertUnwindSafe(|| extract(order, device, link))) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(Halt::Emit(error))) => return Err(error),
+        Ok(Err(halt)) => chain(&halt),
+        Err(panic) => format!("a bug: {}", panic_message(&*panic)),
+    };
+    error!("no features: {cause}");
+    (link.emit)(&Event::NoFeatures { cause })
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

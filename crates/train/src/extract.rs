@@ -1,11 +1,12 @@
 //! Pooled features of single images, for people to look at.
 
 use rayon::prelude::*;
+use spec::config::Interpolation;
 use spec::protocol::{Event, FeaturesOrder};
 use tch::{Device, Kind, Tensor};
 
 use crate::backbones::Backbone;
-use crate::data::decode;
+use crate::data::{Square, decode};
 use crate::features::pool;
 use crate::graph::{Graph, Mode};
 use crate::link::{Halt, Link};
@@ -24,14 +25,15 @@ pub fn extract(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> Result
     let backbone = Backbone::of(order.backbone);
     let weights = Weights::read(&backbone, &order.weights, device)?;
     let side = order.image_size;
-    let bytes = 3 * side as usize * side as usize;
+    let square = Square { side, interpolation: Interpolation::default() };
+    let bytes = square.bytes();
     for images in order.images.chunks(BATCH) {
         link.check()?;
         let mut pixels = vec![0; bytes * images.len()];
         pixels
             .par_chunks_mut(bytes)
             .zip(images)
-            .try_for_each(|(pixels, image)| decode(image, side, pixels))?;
+            .try_for_each(|(pixels, image)| decode(image, square, pixels))?;
         let shape = [images.len() as i64, side.into(), side.into(), 3];
         let pixels = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?;
         let input = backbone.preprocessing.apply(&pixels, device)?;

@@ -122,7 +122,7 @@ pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, Plannin
     let mut plans = Vec::new();
     for sweep in sweeps {
         plans.push(sweep.plan(|config, seed| {
-            let file = weights::locate(folder, &config.model)?;
+            let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
             let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
             let run = RunId::of(config, seed, &fingerprints);
             let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };

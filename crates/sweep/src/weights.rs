@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::weights::folder::WeightsFolder;
 use ::weights::known::Known;
 use miette::Diagnostic;
-use spec::config::{Backbone, Model, Weights};
+use spec::config::{Backbone, Weights};
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -47,13 +47,17 @@ impl Ends for WeightsError {
 ///
 /// # Errors
 /// When it is not there.
-pub fn locate(folder: &WeightsFolder, model: &Model) -> Result<Option<PathBuf>, WeightsError> {
-    match &model.weights {
+pub fn locate(
+    folder: &WeightsFolder,
+    backbone: Backbone,
+    weights: &Weights,
+) -> Result<Option<PathBuf>, WeightsError> {
+    match weights {
         Weights::None => Ok(None),
         Weights::Imagenet => {
-            let file = folder.file(model.backbone.name());
+            let file = folder.file(backbone.name());
             if !file.is_file() {
-                return Err(WeightsError::Imagenet { backbone: model.backbone, file });
+                return Err(WeightsError::Imagenet { backbone, file });
             }
             Ok(Some(file))
         }

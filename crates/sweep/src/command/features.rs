@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
-use spec::config::{Freeze, Model, Weights};
+use spec::config::Weights;
 use spec::protocol::{self, Event, FeaturesOrder, Order};
 use thiserror::Error;
 
@@ -67,16 +67,12 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
     if let Some(file) = args.images.iter().find(|file| !file.is_file()) {
         return Err(FeaturesError::NoImage { file: file.clone() }.into());
     }
-    let model = Model {
-        backbone: args.backbone,
-        weights: match args.weights.to_str() {
-            Some("imagenet") => Weights::Imagenet,
-            _ => Weights::File(args.weights.clone()),
-        },
-        freeze: Freeze::All,
-        pooling: args.pooling,
+    let wanted = match args.weights.to_str() {
+        Some("imagenet") => Weights::Imagenet,
+        _ => Weights::File(args.weights.clone()),
     };
-    let Some(file) = weights::locate(&WeightsFolder::from_environment(), &model)? else {
+    let folder = WeightsFolder::from_environment();
+    let Some(file) = weights::locate(&folder, args.backbone, &wanted)? else {
         unreachable!("only random weights have no file")
     };
     let fingerprint = Fingerprinter::default().file(&file)?;

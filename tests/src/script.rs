@@ -15,6 +15,9 @@ pub struct Script {
     /// What it does with which run; the first rule that fits counts, and without one it is
     /// [`Act::Finish`].
     pub rules: Vec<Rule>,
+    /// Whether it trains the runs of a bundle together: it begins all of them, says their epochs in turn,
+    /// and ends them in the opposite order.
+    pub together: bool,
     /// Gets a line for each run that came to its end: `seed batch_size`.
     pub ledger: PathBuf,
     /// A Unix socket at which it checks in, where it is told to: `seed batch_size`.

@@ -90,21 +90,39 @@ impl Bench {
         fs_err::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Tells the fake worker what to do.
+    /// Tells the fake worker what to do, from nothing.
     pub(crate) fn script(&self, change: impl FnOnce(&mut Script)) {
-        let mut script = Script {
+        let script = Script {
             ledger: self.path("ledger"),
             socket: self.path("socket"),
             ..Script::default()
         };
+        self.write_script(script, change);
+    }
+
+    /// Tells it more.
+    pub(crate) fn change_script(&self, change: impl FnOnce(&mut Script)) {
+        self.write_script(serde_json::from_str(&self.read("script.json")).unwrap(), change);
+    }
+
+    fn write_script(&self, mut script: Script, change: impl FnOnce(&mut Script)) {
         change(&mut script);
         self.write("script.json", &serde_json::to_string(&script).unwrap());
     }
 
-    /// Tells it to do `act` with the run of `seed` and `batch_size`.
+    /// Tells it to do `act` with the run of `seed` and `batch_size`, and nothing else.
     pub(crate) fn rule(&self, seed: u64, batch_size: u32, act: Act) {
-        let rule = Rule { seed: Some(seed), batch_size: Some(batch_size), act };
-        self.script(|script| script.rules.push(rule));
+        self.rules(&[(seed, batch_size, act)]);
+    }
+
+    /// Tells it what to do with the runs of these seeds and batch sizes, and nothing else.
+    pub(crate) fn rules(&self, rules: &[(u64, u32, Act)]) {
+        let rule = |(seed, batch_size, act): &(u64, u32, Act)| Rule {
+            seed: Some(*seed),
+            batch_size: Some(*batch_size),
+            act: act.clone(),
+        };
+        self.script(|script| script.rules = rules.iter().map(rule).collect());
     }
 
     /// The command, on one slot unless `args` say otherwise.

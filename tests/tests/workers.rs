@@ -57,6 +57,34 @@ fn a_worker_that_does_not_speak_the_protocol_is_killed() {
 }
 
 #[test]
+fn a_worker_may_train_the_runs_of_a_bundle_together() {
+    let bench = Bench::new();
+    let apart = bench.sweep(&["run", "batch_size.toml", "--results", "apart"]);
+    bench.script(|script| script.together = true);
+    let together = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!((together.code, together.stdout), (0, apart.stdout));
+    let metrics = bench.run_folder("b32-lr0.0001-s1").join("metrics.csv");
+    assert_eq!(fs_err::read_to_string(metrics).unwrap().lines().count(), 4, "its epochs alone");
+    // Who said it cannot be known: it stands with everyone under way, and nothing is lost.
+    let logs = bench.results().into_iter().filter(|file| file.ends_with("/1.log"));
+    let logs: String = logs.map(|file| bench.read(&format!("results/{file}"))).collect();
+    assert!(logs.matches("chatter\n").count() >= 6, "{logs}");
+}
+
+#[test]
+fn a_worker_that_dies_takes_all_runs_under_way_with_it() {
+    let bench = Bench::new();
+    bench.rule(2, 32, Act::Abort);
+    bench.change_script(|script| script.together = true);
+    // The first bundle is half of the six runs, and ended from its end.
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(bench.ledger().len(), 4, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("failed: the worker was killed by SIGABRT").count(), 2);
+    assert!(ran.stderr.contains("2 of 6 runs did not finish"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_worker_that_does_not_come_up_ends_the_sweep_once() {
     let bench = Bench::new();
     bench.script(|script| script.start = Start::Die);

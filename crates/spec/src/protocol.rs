@@ -20,21 +20,25 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Order {
-    /// Runs to train, one after the other; the worker answers each with a `finished`.
+    /// Runs to train; the worker answers each with a `finished`.
     Bundle(Bundle),
     /// Images whose pooled features are wanted; the worker answers each with a `features`.
     Features(FeaturesOrder),
-    /// Stop at the next batch: the current run ends as `interrupted`, those not begun are not answered,
-    /// and the worker is `idle`.
+    /// Stop at the next batch: the runs under way end as `interrupted`, those not begun are not
+    /// answered, and the worker is `idle`.
     Stop,
 }
 
 /// Runs handed to a worker together because they share a frozen prefix.
+///
+/// The worker may train them one after the other, or several together: it begins each with a `started`,
+/// which may come while others are under way, and ends each with a `finished`, in whatever order they
+/// end. What it says of a run stands between these two, mixed with what it says of the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bundle {
     /// Where features are kept, content-addressed; shared by all workers.
     pub cache: PathBuf,
-    /// The runs, in the order in which they are trained.
+    /// The runs, in the order in which they are wanted.
     pub runs: Vec<RunOrder>,
 }
 
@@ -88,7 +92,7 @@ pub enum Event {
         /// Units in all.
         total: u64,
     },
-    /// A run begins.
+    /// A run begins. A worker that ends before its `finished` takes all runs under way with it.
     Started {
         /// The run.
         run: RunId,

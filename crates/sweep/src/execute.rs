@@ -196,8 +196,9 @@ impl Execution<'_> {
                     attempt.epoch(metrics);
                     if let Some(work) = self.work.get(&run) {
                         let (label, epochs) = (&work.label, work.config.train.epochs);
-                        let metrics = &metrics;
-                        self.progress.activity(slot, &Activity::Epoch { label, epochs, metrics });
+                        let (metrics, others) = (&metrics, station.under_way() - 1);
+                        let epoch = Activity::Epoch { label, others, epochs, metrics };
+                        self.progress.activity(slot, &epoch);
                     }
                     Ok(())
                 }
@@ -265,7 +266,8 @@ impl Execution<'_> {
             }
             Effect::Open(slot, run) => {
                 if let Some(work) = self.work.get(&run) {
-                    self.progress.activity(slot, &Activity::Run { label: &work.label });
+                    let others = self.stations[slot].under_way();
+                    self.progress.activity(slot, &Activity::Run { label: &work.label, others });
                     self.stations[slot].open(self.store.begin(work)?)?;
                 }
             }

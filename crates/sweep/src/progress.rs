@@ -34,11 +34,15 @@ pub enum Activity<'a> {
     Run {
         /// Its label.
         label: &'a str,
+        /// So many others are under way in the same worker.
+        others: usize,
     },
     /// An epoch of it has ended.
     Epoch {
         /// The run's label.
         label: &'a str,
+        /// So many others are under way in the same worker.
+        others: usize,
         /// The most epochs that it may take.
         epochs: u32,
         /// What was measured.

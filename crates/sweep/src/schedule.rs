@@ -109,7 +109,11 @@ impl Scheduler {
             },
             Event::Started(slot, run) => match self.slots[slot].start(run) {
                 true => effects.push(Effect::Open(slot, run)),
-                false => self.breach(slot, format!("began run {run} out of turn"), &mut effects),
+                false => self.breach(
+                    slot,
+                    format!("began run {run}, which it was not to begin"),
+                    &mut effects,
+                ),
             },
             Event::Finished(slot, run, outcome) => match self.slots[slot].finish(run) {
                 true => effects.push(Effect::Store(slot, run, outcome)),
@@ -146,8 +150,8 @@ impl Scheduler {
         }
     }
 
-    /// The worker cannot be trusted any more; one that is leaving need not be. The run in hand bears it, so that a worker which always
-    /// breaks cannot go on for ever; the others get a fresh worker.
+    /// The worker cannot be trusted any more; one that is leaving need not be. The runs under way bear
+    /// it, so that a worker which always breaks cannot go on for ever; the others get a fresh worker.
     fn breach(&mut self, slot: SlotId, what: String, effects: &mut Vec<Effect>) {
         match std::mem::replace(&mut self.slots[slot], Slot::Leaving) {
             Slot::Vacant => self.slots[slot] = Slot::Vacant,
@@ -182,16 +186,19 @@ impl Scheduler {
         effects: &mut Vec<Effect>,
     ) {
         let stopping = self.mode != Mode::Working;
-        let begun = !hand.is_between_runs();
-        let mut runs = hand.into_runs();
+        let (mut lost, mut rest) = hand.into_parts();
         let cause = format!("the worker {cause}");
         // While stopping, a run that was not begun is no one's fault: it just waits on.
-        if let Some(run) = if stopping && !begun { None } else { runs.pop_front() } {
+        if lost.is_empty() && !stopping {
+            lost.extend(rest.pop_front());
+        }
+        for run in lost {
+            let cause = cause.clone();
             let outcome =
                 if stopping { Outcome::Interrupted { cause } } else { Outcome::Failed { cause } };
             effects.push(Effect::Store(slot, run, outcome));
         }
-        self.waiting.put_back(prefix, runs);
+        self.waiting.put_back(prefix, rest);
     }
 
     /// A worker that does not come up here will not come up for the next run either.

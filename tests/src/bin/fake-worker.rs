@@ -42,7 +42,10 @@ fn main() {
     let worker = Worker { script: &script, to, inbox };
     while let Ok(Heard::Order(order)) = worker.inbox.recv() {
         if let Order::Bundle(bundle) = order {
-            bundle.runs.iter().all(|run| worker.run(run));
+            match script.together {
+                true => worker.train_together(&bundle.runs),
+                false => _ = bundle.runs.iter().all(|run| worker.train(run)),
+            }
             say(&Event::Idle);
         }
     }
@@ -79,18 +82,45 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Whether the next run may follow.
-    fn run(&self, order: &RunOrder) -> bool {
+    /// Trains a run by itself; whether the next one may follow.
+    fn train(&self, order: &RunOrder) -> bool {
         if self.inbox.try_recv().is_ok() {
             return false;
         }
-        let run = order.run;
-        say(&Event::Started { run });
+        self.begin(order);
+        let act = self.act(order);
+        if matches!(act, Act::Finish) {
+            (1..=3).for_each(|number| epoch(order, number));
+        }
+        self.end(order, &act)
+    }
+
+    /// Trains runs side by side.
+    fn train_together(&self, orders: &[RunOrder]) {
+        orders.iter().for_each(|order| self.begin(order));
+        for number in 1..=3 {
+            orders.iter().for_each(|order| epoch(order, number));
+        }
+        for order in orders.iter().rev() {
+            self.end(order, &self.act(order));
+        }
+    }
+
+    fn begin(&self, order: &RunOrder) {
+        say(&Event::Started { run: order.run });
         eprintln!("seed {}: chatter", order.seed);
-        let outcome = match self.act(order) {
+    }
+
+    /// Whether the run came to its end.
+    fn end(&self, order: &RunOrder, act: &Act) -> bool {
+        let run = order.run;
+        let outcome = match act {
             Act::Finish => self.finish(order),
             Act::Wait => match self.check_in_and_wait(order) {
-                true => self.finish(order),
+                true => {
+                    (1..=3).for_each(|number| epoch(order, number));
+                    self.finish(order)
+                }
                 false => Outcome::Interrupted { cause: "asked to stop".to_owned() },
             },
             Act::Deaf => {
@@ -111,7 +141,7 @@ impl Worker<'_> {
             }
             Act::Exit(code) => {
                 epoch(order, 1);
-                process::exit(code);
+                process::exit(*code);
             }
             Act::Garbage => {
                 println!("Epoch 1/50: loss=0.5");
@@ -177,7 +207,6 @@ impl Worker<'_> {
     fn finish(&self, order: &RunOrder) -> Outcome {
         let run = order.run;
         say(&Event::Progress { stage: protocol::Stage::Decode, done: 40, total: 40 });
-        (1..=3).for_each(|number| epoch(order, number));
         say(&Event::Note { run, text: "stopped early at epoch 3".to_owned() });
         let (predictions, test) = predict(order);
         say(&Event::Predictions { run, predictions });

@@ -14,11 +14,11 @@ const LAST_WORDS: usize = 4096;
 /// So many lines of it are shown.
 const LAST_LINES: usize = 10;
 
-/// A slot's worker, the attempt under way, and what was said since the last run.
+/// A slot's worker, the attempts under way, and what was said since there was none.
 #[derive(Debug, Default)]
 pub(super) struct Station {
     worker: Option<Worker>,
-    attempt: Option<Attempt>,
+    attempts: Vec<Attempt>,
     last_words: VecDeque<u8>,
     /// Of the last run that ended.
     pub(super) last_log: Option<fs_err::File>,
@@ -54,7 +54,7 @@ impl Station {
     ///
     /// What it said since its last run goes to that run's log.
     pub(super) fn reap(&mut self) -> Result<String, WriteError> {
-        if let Some(mut log) = self.last_log.take().filter(|_| self.attempt.is_none()) {
+        if let Some(mut log) = self.last_log.take().filter(|_| self.attempts.is_empty()) {
             log.write_all(self.last_words.make_contiguous())?;
         }
         let how = match self.worker.take() {
@@ -67,34 +67,40 @@ impl Station {
         Ok(if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") })
     }
 
-    /// Takes down what the worker says on stderr: in the log of the attempt under way, and in mind
-    /// until the run has ended.
+    /// Takes down what the worker says on stderr: in the log of every attempt under way, since nobody
+    /// knows which of them it is about, and in mind until all of them have ended.
     pub(super) fn log(&mut self, said: &[u8]) -> Result<(), WriteError> {
         self.last_words.extend(said);
         let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
         self.last_words.drain(..surplus);
-        match &mut self.attempt {
-            Some(attempt) => attempt.log(said),
-            None => Ok(()),
-        }
+        self.attempts.iter_mut().try_for_each(|attempt| attempt.log(said))
     }
 
-    /// Opens the log. What was said since the last run belongs to this one: stderr and stdout are two
-    /// pipes, and what comes first out of them need not have gone in first.
+    /// Opens the log. What was said since no run was under way belongs to this one too: stderr and
+    /// stdout are two pipes, and what comes first out of them need not have gone in first.
     pub(super) fn open(&mut self, mut attempt: Attempt) -> Result<(), WriteError> {
         attempt.log(self.last_words.make_contiguous())?;
-        self.attempt = Some(attempt);
+        self.attempts.push(attempt);
         Ok(())
     }
 
-    /// The attempt under way, if it is one at `run`.
+    /// How many attempts are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// The attempt at `run`, if it is under way.
     pub(super) fn attempt(&mut self, run: RunId) -> Option<&mut Attempt> {
-        self.attempt.as_mut().filter(|attempt| attempt.run() == run)
+        self.attempts.iter_mut().find(|attempt| attempt.run() == run)
     }
 
     /// Takes the attempt at `run` out, to be ended.
     pub(super) fn close(&mut self, run: RunId) -> Option<Attempt> {
-        self.last_words.clear();
-        self.attempt.take_if(|attempt| attempt.run() == run)
+        let place = self.attempts.iter().position(|attempt| attempt.run() == run)?;
+        let attempt = self.attempts.remove(place);
+        if self.attempts.is_empty() {
+            self.last_words.clear();
+        }
+        Some(attempt)
     }
 }

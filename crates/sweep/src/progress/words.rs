@@ -19,11 +19,17 @@ pub(super) fn activity(activity: &Activity<'_>) -> String {
             };
             format!("{what} {done}/{total}")
         }
-        Activity::Run { label } => (*label).to_owned(),
-        Activity::Epoch { label, epochs, metrics } => {
-            format!("{label}: epoch {}/{epochs}, {}", metrics.epoch, loss(metrics))
+        Activity::Run { label, others } => format!("{label}{}", beside(*others)),
+        Activity::Epoch { label, others, epochs, metrics } => {
+            let (beside, epoch) = (beside(*others), metrics.epoch);
+            format!("{label}{beside}: epoch {epoch}/{epochs}, {}", loss(metrics))
         }
     }
+}
+
+/// The others that a worker trains at the same time.
+fn beside(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (+{others})") }
 }
 
 fn loss(metrics: &EpochMetrics) -> String {
@@ -75,6 +81,33 @@ pub(super) fn to_expect(rest: Option<Duration>) -> String {
 mod tests {
     use super::*;
     use spec::record::{Evaluation, Finished};
+
+    #[test]
+    fn a_slot_shows_one_run_and_counts_those_beside_it() {
+        let metrics = EpochMetrics {
+            epoch: 3,
+            loss: 0.5,
+            accuracy: 0.5,
+            val_loss: None,
+            val_accuracy: None,
+            val_auc: None,
+            learning_rate: 1e-4,
+            seconds: 0.1,
+        };
+        let (label, epochs, metrics) = ("batch_size=16 seed 3", 50, &metrics);
+        let lines = [
+            Activity::Run { label, others: 0 },
+            Activity::Run { label, others: 1 },
+            Activity::Epoch { label, others: 0, epochs, metrics },
+            Activity::Epoch { label, others: 14, epochs, metrics },
+        ];
+        insta::assert_snapshot!(lines.map(|line| activity(&line)).join("\n"), @"
+        batch_size=16 seed 3
+        batch_size=16 seed 3 (+1)
+        batch_size=16 seed 3: epoch 3/50, loss 0.5000
+        batch_size=16 seed 3 (+14): epoch 3/50, loss 0.5000
+        ");
+    }
 
     #[test]
     fn a_line_for_each_way_to_end() {

@@ -30,7 +30,7 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Begins `run`, if it is its turn here.
+    /// Begins `run`, if it is to come here.
     pub(super) fn start(&mut self, run: RunId) -> bool {
         self.hand().is_some_and(|hand| hand.start(run))
     }
@@ -56,46 +56,53 @@ impl Slot {
     }
 }
 
-/// The part of a bundle that has not ended: the run under way, then those to come.
+/// The part of a bundle that has not ended: the runs under way, then those to come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hand {
-    current: Option<RunId>,
+    /// In the order in which they began.
+    begun: Vec<RunId>,
     rest: VecDeque<RunId>,
 }
 
 impl Hand {
     pub(super) fn new(runs: Vec<RunId>) -> Self {
-        Self { current: None, rest: runs.into() }
+        Self { begun: Vec::new(), rest: runs.into() }
     }
 
-    /// Begins `run`, if it is its turn.
+    /// Begins `run`, if it is still to come: beside others and in any order, since a worker may train
+    /// several together.
     fn start(&mut self, run: RunId) -> bool {
-        let turn = self.current.is_none() && self.rest.front() == Some(&run);
-        if turn {
-            self.current = self.rest.pop_front();
-        }
-        turn
+        let place = self.rest.iter().position(|&waiting| waiting == run);
+        self.begun.extend(place.and_then(|place| self.rest.remove(place)));
+        place.is_some()
     }
 
     /// Ends `run`, if it is under way.
     fn finish(&mut self, run: RunId) -> bool {
-        self.current.take_if(|current| *current == run).is_some()
+        let place = self.begun.iter().position(|&begun| begun == run);
+        place.map(|place| self.begun.remove(place)).is_some()
     }
 
     pub(super) fn is_between_runs(&self) -> bool {
-        self.current.is_none()
+        self.begun.is_empty()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.current.is_none() && self.rest.is_empty()
+        self.begun.is_empty() && self.rest.is_empty()
     }
 
-    /// The runs not ended, the one under way first.
-    pub fn into_runs(self) -> VecDeque<RunId> {
-        let mut runs = self.rest;
-        if let Some(current) = self.current {
-            runs.push_front(current);
-        }
-        runs
+    /// The runs under way.
+    pub fn begun(&self) -> &[RunId] {
+        &self.begun
+    }
+
+    /// The runs to come.
+    pub fn rest(&self) -> &VecDeque<RunId> {
+        &self.rest
+    }
+
+    /// The runs under way, and those to come.
+    pub(super) fn into_parts(self) -> (Vec<RunId>, VecDeque<RunId>) {
+        (self.begun, self.rest)
     }
 }

@@ -92,6 +92,45 @@ fn a_lost_worker_costs_one_run_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_worker_may_train_several_runs_of_its_bundle_at_once() {
+    let mut scheduler = begun(6, 1);
+    assert_eq!(
+        scheduler.handle(Event::Ready(0)),
+        [Effect::Assign(0, vec![run(0), run(1), run(2)])]
+    );
+    let table = [
+        (Event::Started(0, run(0)), vec![Effect::Open(0, run(0))]),
+        (Event::Started(0, run(2)), vec![Effect::Open(0, run(2))]),
+        (Event::Finished(0, run(2), finished()), vec![Effect::Store(0, run(2), finished())]),
+        (Event::Started(0, run(1)), vec![Effect::Open(0, run(1))]),
+        (
+            Event::Ended(0, "was killed".to_owned()),
+            vec![
+                Effect::Store(0, run(0), failed("the worker was killed")),
+                Effect::Store(0, run(1), failed("the worker was killed")),
+                Effect::Start(0),
+            ],
+        ),
+        (Event::Ready(0), vec![Effect::Assign(0, vec![run(3), run(4)])]),
+    ];
+    for (event, effects) in table {
+        assert_eq!(scheduler.handle(event.clone()), effects, "{event:?}");
+    }
+}
+
+#[test]
+fn a_run_begins_once_and_only_where_it_is_in_hand() {
+    for second in [run(0), run(1), run(9)] {
+        let mut scheduler = begun(2, 2);
+        scheduler.handle(Event::Ready(0));
+        scheduler.handle(Event::Ready(1));
+        scheduler.handle(Event::Started(0, run(0)));
+        let effects = scheduler.handle(Event::Started(0, second));
+        assert_eq!(effects[0], Effect::Kill(0), "{second}");
+    }
+}
+
+#[test]
 fn a_worker_that_never_says_hello_ends_the_sweep_once() {
     let mut scheduler = begun(4, 2);
     let effects = scheduler.handle(Event::Ended(0, "no libtorch".to_owned()));
@@ -169,9 +208,22 @@ struct Process {
     killed: bool,
     stopped: bool,
     retired: bool,
-    current: Option<RunId>,
+    current: Vec<RunId>,
     rest: VecDeque<RunId>,
     working: bool,
+}
+
+impl Process {
+    /// Begins its next run, if there is one and nobody told it to stop.
+    fn begins(&mut self) -> Option<RunId> {
+        let run = if self.stopped { None } else { self.rest.pop_front() };
+        self.current.extend(run);
+        run
+    }
+
+    fn has_done_all(&self) -> bool {
+        self.working && self.rest.is_empty() && self.current.is_empty()
+    }
 }
 
 /// The real world: obeys effects, and checks that they make sense.
@@ -207,6 +259,14 @@ impl World {
         for (slot, process) in self.scheduler.slots().iter().zip(&self.processes) {
             assert_eq!(!matches!(slot, Slot::Vacant), process.alive);
         }
+        let mut held = self.stored.clone();
+        for slot in self.scheduler.slots() {
+            if let Slot::Busy { hand, .. } = slot {
+                for &run in hand.begun().iter().chain(hand.rest()) {
+                    assert!(held.insert(run), "a run is in one place");
+                }
+            }
+        }
     }
 
     fn obey(&mut self, effect: Effect) {
@@ -219,7 +279,9 @@ impl World {
             Effect::Assign(slot, runs) => {
                 for &run in &runs {
                     let held = self.processes.iter().any(|process| {
-                        process.alive && !process.killed && process.rest.contains(&run)
+                        process.alive
+                            && !process.killed
+                            && (process.rest.contains(&run) || process.current.contains(&run))
                     });
                     assert!(!held && !self.stored.contains(&run), "a run is done once");
                 }
@@ -228,7 +290,7 @@ impl World {
                 process.rest = runs.into();
                 process.working = true;
             }
-            Effect::Open(slot, run) => assert_eq!(self.processes[slot].current, Some(run)),
+            Effect::Open(slot, run) => assert_eq!(self.processes[slot].current.last(), Some(&run)),
             Effect::Store(_, run, outcome) => {
                 assert!(!self.aborted, "nothing is stored after an abort");
                 assert!(self.stored.insert(run), "a run ends once");
@@ -239,6 +301,7 @@ impl World {
             Effect::Kill(slot) => {
                 self.processes[slot].killed = true;
                 self.processes[slot].rest.clear();
+                self.processes[slot].current.clear();
             }
             Effect::GiveUp(_) => {
                 assert!(!self.gave_up, "given up once");
@@ -261,29 +324,28 @@ impl World {
             230.. => Event::Breach(slot, "said nonsense".to_owned()),
             220..230 => Event::Started(slot, run(luck)),
             210..220 => Event::Finished(slot, run(luck), finished()),
-            200..210 if !(process.working && process.rest.is_empty()) => Event::Idle(slot),
+            200..210 if !process.has_done_all() => Event::Idle(slot),
             _ if !process.hello => {
                 process.hello = true;
                 Event::Ready(slot)
             }
-            _ => match process.current.take() {
-                Some(run) if process.stopped => {
+            // Some begin another run beside those under way, and any of these may end first.
+            _ if luck.is_multiple_of(2) && process.begins().is_some() => {
+                Event::Started(slot, process.current[process.current.len() - 1])
+            }
+            _ if !process.current.is_empty() => {
+                let place = usize::from(luck) % process.current.len();
+                let outcome = if process.stopped { interrupted("asked to") } else { finished() };
+                Event::Finished(slot, process.current.remove(place), outcome)
+            }
+            _ => match process.begins() {
+                Some(run) => Event::Started(slot, run),
+                None if process.working => {
                     process.rest.clear();
-                    Event::Finished(slot, run, interrupted("asked to"))
+                    process.working = false;
+                    Event::Idle(slot)
                 }
-                Some(run) => Event::Finished(slot, run, finished()),
-                None => match process.rest.pop_front() {
-                    Some(run) if !process.stopped => {
-                        process.current = Some(run);
-                        Event::Started(slot, run)
-                    }
-                    _ if process.working => {
-                        process.rest.clear();
-                        process.working = false;
-                        Event::Idle(slot)
-                    }
-                    _ => return,
-                },
+                None => return,
             },
         };
         self.tell(event);

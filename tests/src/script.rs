@@ -18,6 +18,8 @@ pub struct Script {
     /// Whether it trains the runs of a bundle together: it begins all of them, says their epochs in turn,
     /// and ends them in the opposite order.
     pub together: bool,
+    /// Whether it checks in when it should end, as `leaving`, and then stays for good.
+    pub lingers: bool,
     /// Gets a line for each run that came to its end: `seed batch_size`.
     pub ledger: PathBuf,
     /// A Unix socket at which it checks in, where it is told to: `seed batch_size`.
@@ -64,6 +66,10 @@ pub enum Act {
     Abort,
     /// The process ends with this exit code after an epoch.
     Exit(i32),
+    /// The process ends with exit code 7, and leaves a process in another group that holds its stdout.
+    /// That one reads the FIFO `orphan-go` beside the ledger, then writes a line that is no event, then
+    /// writes to the FIFO `orphan-done`.
+    Orphan,
     /// A line that is no event.
     Garbage,
     /// Half an event, then the process ends.

@@ -160,3 +160,18 @@ fn under_nohup_the_end_of_the_terminal_is_not_the_end() {
         assert_eq!(ran.code, code, "{}", ran.stderr);
     }
 }
+
+#[test]
+fn ctrl_c_after_the_last_run_waits_for_no_worker_and_prints_the_table() {
+    let bench = Bench::new();
+    bench.script(|script| script.lingers = true);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    assert_eq!(worker.who, "leaving");
+    child.signal(Signal::INT);
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("interrupted"), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("# batch_size"), "{}", ran.stdout);
+    assert_eq!(worker.rest(), "", "the worker is gone");
+}

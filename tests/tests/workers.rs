@@ -1,6 +1,7 @@
 //! Workers that die, lie or never come up.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use end_to_end::script::{Act, Start};
 
@@ -140,4 +141,23 @@ fn without_a_worker_it_says_so_before_anything_starts() {
     assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("there is no worker"), "{said}");
+}
+
+#[test]
+fn what_a_dead_worker_left_behind_does_not_speak_for_the_next_one() {
+    let bench = Bench::new();
+    for fifo in ["orphan-go", "orphan-done"] {
+        let made = Command::new("mkfifo").arg(bench.path(fifo)).status().unwrap();
+        assert!(made.success());
+    }
+    bench.rules(&[(1, 32, Act::Orphan), (2, 16, Act::Wait)]);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    fs_err::write(bench.path("orphan-go"), "go\n").unwrap();
+    assert_eq!(bench.read("orphan-done"), "said\n");
+    worker.go_on();
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(bench.ledger().len(), 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 of 6 runs did not finish"), "{}", ran.stderr);
 }

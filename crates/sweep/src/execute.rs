@@ -8,7 +8,8 @@ mod station;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::time::Instant;
 
 use miette::Diagnostic;
 use spec::protocol::{self, Bundle, Order};
@@ -22,7 +23,7 @@ use crate::planning::Work;
 use crate::progress::{Activity, Progress};
 use crate::schedule::{Effect, Event, Scheduler, SlotId};
 use crate::store::{Store, WriteError};
-use crate::worker::{Heard, Line, Program, Worker};
+use crate::worker::{Heard, Line, Program, Worker, WorkerId};
 use signals::Signals;
 use station::Station;
 
@@ -67,14 +68,14 @@ impl Ends for ExecuteError {
 
 /// What the loop waits for.
 enum Message {
-    Worker(SlotId, Heard),
+    Worker(WorkerId, Heard),
     /// Ctrl-C or its like.
     Signal,
 }
 
-impl From<(SlotId, Heard)> for Message {
-    fn from((slot, heard): (SlotId, Heard)) -> Self {
-        Self::Worker(slot, heard)
+impl From<(WorkerId, Heard)> for Message {
+    fn from((worker, heard): (WorkerId, Heard)) -> Self {
+        Self::Worker(worker, heard)
     }
 }
 
@@ -102,7 +103,9 @@ pub fn execute(
         store,
         progress,
         to,
+        starts: 0,
         signals: 0,
+        interrupted: false,
         gave_up: None,
     };
     let end = execution.go_on(&inbox);
@@ -121,7 +124,11 @@ struct Execution<'a> {
     store: &'a Store,
     progress: &'a mut Progress,
     to: SyncSender<Message>,
+    /// How many workers were started.
+    starts: u64,
     signals: u32,
+    /// Whether a run was stopped on its way.
+    interrupted: bool,
     gave_up: Option<String>,
 }
 
@@ -129,15 +136,14 @@ impl Execution<'_> {
     fn go_on(&mut self, inbox: &Receiver<Message>) -> Result<End, ExecuteError> {
         self.tell(Event::Begin)?;
         while !self.scheduler.is_over() {
-            // We hold a sender ourselves, so the channel cannot end.
-            let Ok(message) = inbox.recv() else { break };
+            let Some(message) = self.listen(inbox) else { break };
             match message {
-                Message::Worker(slot, heard) => self.hear(slot, heard)?,
+                Message::Worker(worker, heard) => self.hear(worker, heard)?,
                 Message::Signal => {
                     self.signals += 1;
                     if self.signals > 1 {
                         self.tell(Event::Abort)?;
-                        return Ok(End::Interrupted);
+                        return Ok(self.end());
                     }
                     self.progress.say(
                         "stopping: runs under way end at their next batch; once more to kill them",
@@ -150,12 +156,39 @@ impl Execution<'_> {
             Some(cause) => {
                 Err(ExecuteError::Worker { program: self.program.path().to_owned(), cause })
             }
-            None if self.signals > 0 => Ok(End::Interrupted),
-            None => Ok(End::Done),
+            None => Ok(self.end()),
         }
     }
 
-    fn hear(&mut self, slot: SlotId, heard: Heard) -> Result<(), ExecuteError> {
+    /// Somebody who stops it after the last run has ended is too late.
+    fn end(&self) -> End {
+        let left = !self.scheduler.is_done() || self.interrupted;
+        if self.signals > 0 && left { End::Interrupted } else { End::Done }
+    }
+
+    /// The next message, after whatever is due before it.
+    fn listen(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+        loop {
+            let now = Instant::now();
+            self.stations.iter_mut().for_each(|station| station.hurry(now));
+            // We hold a sender ourselves, so the channel cannot end.
+            let Some(due) = self.stations.iter().filter_map(Station::due).min() else {
+                return inbox.recv().ok();
+            };
+            match inbox.recv_timeout(due.saturating_duration_since(now)) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn hear(&mut self, worker: WorkerId, heard: Heard) -> Result<(), ExecuteError> {
+        let slot = worker.slot;
+        if !self.stations[slot].holds(worker) {
+            tracing::debug!(?worker, ?heard, "heard of a worker that is gone");
+            return Ok(());
+        }
         match heard {
             Heard::Chatter(said) => Ok(self.stations[slot].log(&said)?),
             Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
@@ -249,7 +282,9 @@ impl Execution<'_> {
         match effect {
             Effect::Start(slot) => {
                 self.progress.activity(slot, &Activity::Starting);
-                match Worker::start(self.program, slot, &self.slots[slot], &self.to) {
+                self.starts += 1;
+                let id = WorkerId { slot, start: self.starts };
+                match Worker::start(self.program, id, &self.slots[slot], &self.to) {
                     Ok(worker) => self.stations[slot].take(worker),
                     Err(error) => {
                         let how = format!("does not start: {error}");
@@ -275,7 +310,7 @@ impl Execution<'_> {
             Effect::Stop(slot) => self.stations[slot].send(Order::Stop),
             Effect::Retire(slot) => {
                 self.progress.activity(slot, &Activity::Nothing);
-                self.stations[slot].retire();
+                self.stations[slot].retire(Instant::now());
             }
             Effect::Kill(slot) => {
                 self.progress.activity(slot, &Activity::Nothing);
@@ -293,6 +328,7 @@ impl Execution<'_> {
         outcome: Outcome,
     ) -> Result<(), ExecuteError> {
         let Some(work) = self.work.get(&run) else { return Ok(()) };
+        self.interrupted |= !outcome.is_settled();
         let station = &mut self.stations[slot];
         let attempt = match station.close(run) {
             Some(attempt) => attempt,

@@ -93,6 +93,11 @@ impl Scheduler {
         vacant && (self.mode != Mode::Working || self.waiting.is_empty())
     }
 
+    /// Whether every run has ended.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.slots.iter().all(|slot| slot.runs() == 0)
+    }
+
     /// The slots, for tests and for the curious.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
@@ -216,8 +221,9 @@ impl Scheduler {
         self.mode = Mode::Stopping;
         for (id, slot) in self.slots.iter_mut().enumerate() {
             match slot {
-                Slot::Vacant | Slot::Leaving => {}
-                Slot::Starting => {
+                Slot::Vacant => {}
+                // One that is leaving has nothing to do any more: whoever wants an end waits for no one.
+                Slot::Starting | Slot::Leaving => {
                     *slot = Slot::Leaving;
                     effects.push(Effect::Kill(id));
                 }
@@ -233,9 +239,13 @@ impl Scheduler {
     fn abort(&mut self, effects: &mut Vec<Effect>) {
         self.mode = Mode::Aborted;
         for (id, slot) in self.slots.iter_mut().enumerate() {
-            if !matches!(slot, Slot::Vacant) {
-                *slot = Slot::Leaving;
-                effects.push(Effect::Kill(id));
+            if matches!(slot, Slot::Vacant) {
+                continue;
+            }
+            effects.push(Effect::Kill(id));
+            if let Slot::Busy { prefix, hand } = std::mem::replace(slot, Slot::Leaving) {
+                let (begun, rest) = hand.into_parts();
+                self.waiting.put_back(prefix, begun.into_iter().chain(rest).collect());
             }
         }
     }

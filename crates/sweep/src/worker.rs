@@ -5,5 +5,5 @@ mod process;
 mod program;
 
 pub use lines::{Line, Lines};
-pub use process::{Heard, Worker};
+pub use process::{Heard, Worker, WorkerId};
 pub use program::{Probe, ProbeError, Program, ProgramError};

@@ -49,6 +49,13 @@ fn main() {
             say(&Event::Idle);
         }
     }
+    if script.lingers {
+        let mut socket = UnixStream::connect(&script.socket).unwrap();
+        writeln!(socket, "leaving").unwrap();
+        loop {
+            thread::park();
+        }
+    }
 }
 
 /// Something that the worker waits for.
@@ -142,6 +149,22 @@ impl Worker<'_> {
             Act::Exit(code) => {
                 epoch(order, 1);
                 process::exit(*code);
+            }
+            Act::Orphan => {
+                let mut orphan = process::Command::new("setsid")
+                    .args([
+                        "sh",
+                        "-c",
+                        "echo out >&2; read go < orphan-go; echo boo; echo said > orphan-done",
+                    ])
+                    .current_dir(self.script.ledger.parent().unwrap())
+                    .stdin(process::Stdio::null())
+                    .stderr(process::Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                // Before it is out of our group it would be killed with us.
+                orphan.stderr.take().unwrap().read_exact(&mut [0; 4]).unwrap();
+                process::exit(7);
             }
             Act::Garbage => {
                 println!("Epoch 1/50: loss=0.5");

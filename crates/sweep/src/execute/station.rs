@@ -2,22 +2,58 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use spec::protocol::Order;
 use spec::run_id::RunId;
 
 use crate::store::{Attempt, WriteError};
-use crate::worker::Worker;
+use crate::worker::{Worker, WorkerId};
 
 /// So much of what a worker says on stderr is kept for the day it fails.
 const LAST_WORDS: usize = 4096;
 /// So many lines of it are shown.
 const LAST_LINES: usize = 10;
 
+/// How long a worker may take to end when it was let go, and again when it was asked to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What comes next for a worker that was let go and does not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Push {
+    Terminate,
+    Kill,
+}
+
+/// When it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Leaving {
+    next: Push,
+    at: Instant,
+}
+
+impl Leaving {
+    fn since(now: Instant) -> Self {
+        Self { next: Push::Terminate, at: now + PATIENCE }
+    }
+
+    /// What is due at `now`, and what is left to do after it.
+    fn push(self, now: Instant) -> (Option<Push>, Option<Self>) {
+        match self.next {
+            _ if now < self.at => (None, Some(self)),
+            Push::Terminate => {
+                (Some(Push::Terminate), Some(Self { next: Push::Kill, at: now + PATIENCE }))
+            }
+            Push::Kill => (Some(Push::Kill), None),
+        }
+    }
+}
+
 /// A slot's worker, the attempts under way, and what was said since there was none.
 #[derive(Debug, Default)]
 pub(super) struct Station {
     worker: Option<Worker>,
+    leaving: Option<Leaving>,
     attempts: Vec<Attempt>,
     last_words: VecDeque<u8>,
     /// Of the last run that ended.
@@ -29,7 +65,13 @@ pub(super) struct Station {
 impl Station {
     pub(super) fn take(&mut self, worker: Worker) {
         self.worker = Some(worker);
+        self.leaving = None;
         self.last_words.clear();
+    }
+
+    /// Whether `id` is the worker here, and not an earlier one.
+    pub(super) fn holds(&self, id: WorkerId) -> bool {
+        self.worker.as_ref().is_some_and(|worker| worker.id() == id)
     }
 
     pub(super) fn send(&self, order: Order) {
@@ -38,9 +80,27 @@ impl Station {
         }
     }
 
-    pub(super) fn retire(&mut self) {
+    pub(super) fn retire(&mut self, now: Instant) {
         if let Some(worker) = &mut self.worker {
             worker.retire();
+            self.leaving = Some(Leaving::since(now));
+        }
+    }
+
+    /// When a worker that was let go has to be hurried.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.leaving.map(|leaving| leaving.at)
+    }
+
+    /// Hurries a worker that was let go long ago.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let (Some(worker), Some(leaving)) = (&self.worker, self.leaving) else { return };
+        let (push, next) = leaving.push(now);
+        self.leaving = next;
+        match push {
+            None => {}
+            Some(Push::Terminate) => worker.terminate(),
+            Some(Push::Kill) => worker.kill(),
         }
     }
 
@@ -57,6 +117,7 @@ impl Station {
         if let Some(mut log) = self.last_log.take().filter(|_| self.attempts.is_empty()) {
             log.write_all(self.last_words.make_contiguous())?;
         }
+        self.leaving = None;
         let how = match self.worker.take() {
             Some(worker) => worker.reap(),
             None => "is gone".to_owned(),
@@ -102,5 +163,26 @@ impl Station {
             self.last_words.clear();
         }
         Some(attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_leave_is_asked_and_then_killed() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut leaving = Some(Leaving::since(start));
+        let mut pushed = Vec::new();
+        for second in 0..60 {
+            let Some(now) = leaving else { break };
+            let (push, next) = now.push(after(second));
+            pushed.extend(push.map(|push| (second, push)));
+            leaving = next;
+        }
+        assert_eq!(pushed, [(10, Push::Terminate), (20, Push::Kill)]);
+        assert_eq!(leaving, None);
     }
 }

@@ -47,6 +47,14 @@ impl Slot {
         }
     }
 
+    /// How many runs it has in hand.
+    pub(super) fn runs(&self) -> usize {
+        match self {
+            Self::Busy { hand, .. } => hand.begun.len() + hand.rest.len(),
+            _ => 0,
+        }
+    }
+
     /// What the slot's bundle shares, if it has one.
     pub(super) fn prefix(&self) -> Option<Prefix> {
         match self {

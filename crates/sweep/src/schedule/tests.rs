@@ -177,6 +177,28 @@ fn stop_asks_and_what_was_not_begun_waits_on() {
 }
 
 #[test]
+fn a_stop_after_the_last_run_finds_all_done_and_kills_whoever_lingers() {
+    let mut scheduler = begun(1, 1);
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    assert!(!scheduler.is_done());
+    scheduler.handle(Event::Finished(0, run(0), finished()));
+    assert!(scheduler.is_done());
+    assert_eq!(scheduler.handle(Event::Idle(0)), [Effect::Retire(0)]);
+    assert_eq!(scheduler.handle(Event::Stop), [Effect::Kill(0)]);
+    assert!(scheduler.is_done() && !scheduler.is_over());
+}
+
+#[test]
+fn an_abort_leaves_what_was_in_hand_undone() {
+    let mut scheduler = begun(1, 1);
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    scheduler.handle(Event::Abort);
+    assert!(!scheduler.is_done());
+}
+
+#[test]
 fn a_worker_that_dies_while_stopping_leaves_an_interrupted_run() {
     let mut scheduler = begun(1, 1);
     scheduler.handle(Event::Ready(0));

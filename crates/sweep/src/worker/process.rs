@@ -29,12 +29,23 @@ pub enum Heard {
     Ended,
 }
 
+/// A worker among all that one orchestrator starts. The slot alone would not do: what an earlier worker
+/// left behind may hold its pipes, and must not speak for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerId {
+    /// Where it works.
+    pub slot: SlotId,
+    /// Its number among all workers, in the order in which they started.
+    pub start: u64,
+}
+
 /// How long a dead worker's orphans may keep its pipes open.
 const ORPHANS: Duration = Duration::from_secs(2);
 
 /// A worker process.
 #[derive(Debug)]
 pub struct Worker {
+    id: WorkerId,
     child: Child,
     group: Pid,
     /// Dropped to close stdin.
@@ -42,16 +53,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts `program` in `slot`; what is heard of it goes to `to`.
+    /// Starts `program` as `id`; what is heard of it goes to `to`.
     ///
     /// Must be called from a thread that lives as long as the orchestrator: the kernel kills the
     /// worker when that thread ends.
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn start<M: From<(SlotId, Heard)> + Send + 'static>(
+    pub fn start<M: From<(WorkerId, Heard)> + Send + 'static>(
         program: &Program,
-        slot: SlotId,
+        id: WorkerId,
         spec: &SlotSpec,
         to: &SyncSender<M>,
     ) -> io::Result<Self> {
@@ -69,14 +80,19 @@ impl Worker {
         let group = Pid::from_child(&child);
         let (done, readers_done) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
-            read_lines(stdout, slot, to.clone(), done.clone());
+            read_lines(stdout, id, to.clone(), done.clone());
         }
         if let Some(stderr) = child.stderr.take() {
-            read_chatter(stderr, slot, to.clone(), done);
+            read_chatter(stderr, id, to.clone(), done);
         }
-        wait_for_end(group, slot, to.clone(), readers_done);
+        wait_for_end(group, id, to.clone(), readers_done);
         let orders = child.stdin.take().map(write_orders);
-        Ok(Self { child, group, orders })
+        Ok(Self { id, child, group, orders })
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> WorkerId {
+        self.id
     }
 
     /// Sends an order. One that cannot arrive any more is lost: [`Heard::Ended`] will follow.
@@ -91,11 +107,20 @@ impl Worker {
         self.orders = None;
     }
 
+    /// Asks the worker and what it has started to end, as the system does.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Kills the worker and what it has started.
     pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
         // It is not reaped before `reap`, so the number cannot be another's yet. A group that is
-        // gone already is as good as killed.
-        let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+        // gone already needs no signal.
+        let _ = rustix::process::kill_process_group(self.group, signal);
     }
 
     /// How it ended; to be called after [`Heard::Ended`].
@@ -142,16 +167,16 @@ fn die_with_us(command: &mut Command) {
     }
 }
 
-fn read_lines<M: From<(SlotId, Heard)> + Send + 'static>(
+fn read_lines<M: From<(WorkerId, Heard)> + Send + 'static>(
     stdout: ChildStdout,
-    slot: SlotId,
+    id: WorkerId,
     to: SyncSender<M>,
     done: Sender<()>,
 ) {
     thread::spawn(move || {
         let mut stdout = BufReader::with_capacity(1 << 16, stdout);
         for line in Lines::new(&mut stdout) {
-            if to.send((slot, Heard::Line(line)).into()).is_err() {
+            if to.send((id, Heard::Line(line)).into()).is_err() {
                 return;
             }
         }
@@ -161,16 +186,16 @@ fn read_lines<M: From<(SlotId, Heard)> + Send + 'static>(
     });
 }
 
-fn read_chatter<M: From<(SlotId, Heard)> + Send + 'static>(
+fn read_chatter<M: From<(WorkerId, Heard)> + Send + 'static>(
     mut stderr: ChildStderr,
-    slot: SlotId,
+    id: WorkerId,
     to: SyncSender<M>,
     done: Sender<()>,
 ) {
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 14];
         while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-            if to.send((slot, Heard::Chatter(buffer[..length].to_vec())).into()).is_err() {
+            if to.send((id, Heard::Chatter(buffer[..length].to_vec())).into()).is_err() {
                 return;
             }
         }
@@ -180,9 +205,9 @@ fn read_chatter<M: From<(SlotId, Heard)> + Send + 'static>(
 
 /// Says [`Heard::Ended`] once the process has ended and both readers are done. The process stays a
 /// zombie until [`Worker::reap`].
-fn wait_for_end<M: From<(SlotId, Heard)> + Send + 'static>(
+fn wait_for_end<M: From<(WorkerId, Heard)> + Send + 'static>(
     pid: Pid,
-    slot: SlotId,
+    id: WorkerId,
     to: SyncSender<M>,
     readers_done: Receiver<()>,
 ) {
@@ -198,7 +223,7 @@ fn wait_for_end<M: From<(SlotId, Heard)> + Send + 'static>(
                 break;
             }
         }
-        let _ = to.send((slot, Heard::Ended).into());
+        let _ = to.send((id, Heard::Ended).into());
     });
 }
 

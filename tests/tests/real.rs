@@ -122,6 +122,51 @@ fn unlabelled_plates_get_a_submission() {
 }
 
 #[test]
+fn folds_train_several_models_and_say_how_they_differ() {
+    let real = Real::new();
+    let ran = real.sweep(&["run", "batch_size.toml", "--set", "validation={ folds = 2 }"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for words in ["score, 2 folds", "mean of folds", "std of folds", "With folds a run trains"] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    let folder = real.0.run_folder("b4-lr0.001-s1");
+    let column = |file: &str, set: &str, column: usize| -> Vec<String> {
+        let text = fs_err::read_to_string(folder.join(file)).unwrap();
+        let lines = text.lines().skip(1).filter(|line| line.starts_with(set));
+        lines.map(|line| line.split(',').nth(column).unwrap().to_owned()).collect()
+    };
+    assert_eq!(column("metrics.csv", "", 0), ["1", "1", "1", "2", "2", "2"]);
+    let mut folds = column("predictions.csv", "validation,", 1);
+    folds.sort();
+    assert_eq!(folds.concat(), "1".repeat(8) + &"2".repeat(8), "every training image once");
+    assert!(column("predictions.csv", "test,", 1).iter().all(String::is_empty));
+    let rows = real.0.read("results/batch_size/runs.csv");
+    let accuracies =
+        rows.lines().next().unwrap().split(',').position(|c| c == "fold_val_accuracies");
+    let of_row = rows.lines().nth(1).unwrap().split(',').nth(accuracies.unwrap()).unwrap();
+    assert_eq!(of_row.split(' ').count(), 2, "{rows}");
+}
+
+#[test]
+fn what_no_run_can_be_trained_on_is_refused_once() {
+    let real = Real::new();
+    let refused = |args: &[&str], words: &str| {
+        let ran = real.sweep(&[&["run", "batch_size.toml"], args].concat());
+        assert_eq!(ran.code, 2, "nothing starts: {}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+        assert!(!real.0.path("results").exists(), "nothing is stored");
+    };
+    refused(
+        &["--set", "validation={ folds = 9 }"],
+        "9 folds are more than the 8 images of class `cleaned`",
+    );
+    fs_err::rename(real.0.path("plates/test/dirty"), real.0.path("plates/test/dusty")).unwrap();
+    refused(&[], "`dirty` is missing, `dusty` is unknown");
+    fs_err::remove_dir_all(real.0.path("plates/train/dirty")).unwrap();
+    refused(&[], "`data.train` holds one class, `cleaned`");
+}
+
+#[test]
 fn a_picture_that_is_none_is_named() {
     let real = Real::new();
     let plate = real.a_dirty_plate();
@@ -150,8 +195,9 @@ fn a_class_without_pictures_is_named() {
     assert_eq!(ran.code, 2, "nothing starts: {}", ran.stderr);
     assert!(ran.stderr.contains("the class folder is empty: [DIR]/plates/train/dirty"));
     fs_err::write(class.join("notes.txt"), "none yet").unwrap();
-    let said = real.fails();
-    assert!(said.contains("[DIR]/plates/train/dirty holds no image"), "{said}");
+    let ran = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 2, "nothing starts: {}", ran.stderr);
+    assert!(ran.stderr.contains("the class folder holds no image: [DIR]/plates/train/dirty"));
 }
 
 #[test]

@@ -45,10 +45,10 @@ fn a_run_folder_holds_what_it_should() {
     let folder = bench.run_folder("b16-lr0.0001-s2");
     let read = |name: &str| fs_err::read_to_string(folder.join(name)).unwrap();
     insta::assert_snapshot!(read("metrics.csv"), @"
-    epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
-    1,1.0,0.5,2.0,0.5,0.5,0.0001,0.25
-    2,0.5,0.5,1.0,0.5,0.5,0.0001,0.25
-    3,0.3333333333333333,0.5,0.6666666666666666,0.5,0.5,0.0001,0.25
+    fold,epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
+    ,1,1.0,0.5,2.0,0.5,0.5,0.0001,0.25
+    ,2,0.5,0.5,1.0,0.5,0.5,0.0001,0.25
+    ,3,0.3333333333333333,0.5,0.6666666666666666,0.5,0.5,0.0001,0.25
     ");
     assert!(read("attempts/1.log").contains("stopped early at epoch 3\n"));
     let logs = bench.results().into_iter().filter(|file| file.ends_with("/1.log"));

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod devices;
+pub mod images;
 pub mod paths;
 pub mod protocol;
 pub mod record;

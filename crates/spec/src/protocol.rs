@@ -168,6 +168,7 @@ mod tests {
                 stopped_early: None,
                 validation: Some(Evaluation { images: 8, correct: 6, loss: 0.5 }),
                 test: None,
+                folds: Vec::new(),
             }),
         };
         let line = serde_json::to_string(&event).unwrap();

@@ -110,19 +110,40 @@ impl Outcome {
 /// What a run that trained to its end has to show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// Epochs really trained.
+    /// Epochs really trained, of all folds together.
     pub epochs: u32,
-    /// Optimiser steps really taken.
+    /// Optimiser steps really taken, of all folds together.
     pub updates: u64,
     /// Images that went through those steps, repeats included.
     pub images_seen: u64,
+    /// Set when early stopping ended it. With folds each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_early: Option<StoppedEarly>,
+    /// On the validation images, with the final weights. With folds: on every training image, each told
+    /// by the model that was not trained on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Evaluation>,
+    /// On the test images, when they are labelled. With folds: by the mean of the models' probabilities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Evaluation>,
+    /// The models of cross-validation, one for each fold; empty without folds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<Fold>,
+}
+
+/// One model of a cross-validated run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fold {
+    /// Which, from 1.
+    pub fold: u32,
+    /// Epochs really trained.
+    pub epochs: u32,
     /// Set when early stopping ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_early: Option<StoppedEarly>,
-    /// On the validation images, with the final weights.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<Evaluation>,
-    /// On the test images, when they are labelled.
+    /// On the images that were set aside in this fold.
+    pub validation: Evaluation,
+    /// On the test images by this model alone, when they are labelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Evaluation>,
 }
@@ -159,6 +180,9 @@ impl Evaluation {
 /// What one epoch measured: a row of `metrics.csv`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
+    /// The fold, from 1; absent without folds.
+    #[serde(default)]
+    pub fold: Option<u32>,
     /// From 1.
     pub epoch: u32,
     /// Mean training loss over the epoch's images.
@@ -192,6 +216,10 @@ pub struct Predictions {
 pub struct Prediction {
     /// Which set it belongs to.
     pub set: ImageSet,
+    /// The fold whose model said it, from 1; absent without folds, and where all models said it
+    /// together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
     /// Path relative to the set's folder, with `/`.
     pub image: String,
     /// Index of its class; absent when it has no label.

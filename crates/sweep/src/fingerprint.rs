@@ -169,7 +169,7 @@ fn of_files(folder: &Path, files: &[PathBuf]) -> Result<String, FingerprintError
 
 /// The visible files under `folder`, links followed. A folder may be met twice, behind a link beside
 /// it, but never below itself.
-fn files_under(folder: &Path) -> Result<Vec<PathBuf>, FingerprintError> {
+pub(crate) fn files_under(folder: &Path) -> Result<Vec<PathBuf>, FingerprintError> {
     let mut files = Vec::new();
     let mut folders = vec![(folder.to_owned(), Vec::new())];
     while let Some((folder, above)) = folders.pop() {
@@ -191,7 +191,7 @@ fn files_under(folder: &Path) -> Result<Vec<PathBuf>, FingerprintError> {
 }
 
 /// What a folder shows: names with a leading dot are the desktop's, not the data's.
-fn visible(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn visible(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;

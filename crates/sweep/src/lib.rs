@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod dataset;
 pub mod devices;
 pub mod execute;
 pub mod exit;

@@ -12,6 +12,7 @@ use spec::run_id::{self, Fingerprints, RunId};
 use spec::sweep::Sweep;
 use thiserror::Error;
 
+use crate::dataset::{DatasetError, Datasets};
 use crate::exit::{self, Ends};
 use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
 use crate::schedule::Prefix;
@@ -61,6 +62,10 @@ pub enum PlanningError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Data(#[from] FingerprintError),
+    /// Images that no run can be trained on.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Dataset(#[from] DatasetError),
     /// Weights are missing.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -72,6 +77,7 @@ impl Ends for PlanningError {
         match self {
             Self::SameName { .. } => exit::USAGE,
             Self::Data(error) => error.exit_code(),
+            Self::Dataset(error) => error.exit_code(),
             Self::Weights(error) => error.exit_code(),
         }
     }
@@ -118,12 +124,14 @@ impl Work {
 pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, PlanningError> {
     check_names(sweeps)?;
     let mut fingerprinter = Fingerprinter::default();
+    let mut datasets = Datasets::default();
     let mut met: HashMap<RunId, Work> = HashMap::new();
     let mut plans = Vec::new();
     for sweep in sweeps {
         plans.push(sweep.plan(|config, seed| {
             let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
             let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
+            datasets.check(&config.data)?;
             let run = RunId::of(config, seed, &fingerprints);
             let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };
             met.entry(run).or_insert_with(|| Work {
@@ -179,7 +187,7 @@ fn fingerprints(
     Ok(Fingerprints {
         train: fingerprinter.folder("train", &data.train, Layout::Classes)?,
         validation: match &data.validation {
-            Validation::None | Validation::Fraction(_) => None,
+            Validation::None | Validation::Fraction(_) | Validation::Folds(_) => None,
             Validation::Folder(folder) => {
                 Some(fingerprinter.folder("validation", folder, Layout::Classes)?)
             }

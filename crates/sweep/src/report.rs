@@ -34,6 +34,9 @@ pub struct Table {
     pub basis: Option<Basis>,
     /// Images that one score was measured on; absent where rows differ in it.
     pub images: Option<u64>,
+    /// Folds, and with them models, of each run; 0 without cross-validation, absent where rows differ
+    /// in it.
+    pub folds: Option<u64>,
     /// The rows, in the sweep file's order.
     pub rows: Vec<Row>,
     /// Levels that trained exactly as another did.
@@ -59,6 +62,8 @@ pub struct Row {
     pub score: Option<Summary>,
     /// The validation accuracy over finished seeds, where there is validation data.
     pub validation: Option<Summary>,
+    /// The validation accuracies of the single folds of all finished seeds, where there are folds.
+    pub folds: Option<Summary>,
     /// How many runs did not finish, by how they ended; `waiting` for those not run.
     pub unfinished: Vec<(String, usize)>,
 }
@@ -104,15 +109,16 @@ impl Table {
         let rows = summaries.into_iter().map(|(row, score, validation)| {
             let of_row = || entries.iter().filter(|entry| entry.row == row);
             let first = of_row().next();
-            Row {
+            Ok(Row {
                 factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
                 level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
                 baseline: first.is_some_and(|entry| entry.baseline),
                 seeds: of_row().count(),
                 score,
                 validation,
+                folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
                 unfinished: unfinished(of_row()),
-            }
+            })
         });
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
@@ -121,7 +127,8 @@ impl Table {
             overrides: plan.overrides.clone(),
             basis: finished.iter().find_map(|entry| entry.basis),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
-            rows: rows.collect(),
+            folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),
+            rows: rows.collect::<Result<_, FrameError>>()?,
             alike: alike::alike(entries),
             causes: causes(entries),
             submissions: submissions(&finished),

@@ -6,4 +6,4 @@ mod split;
 
 pub use decode::{DecodeError, Square, decode, decode_all};
 pub use folder::{Folder, FolderError, ImageFile};
-pub use split::split;
+pub use split::{Split, SplitError, split};

@@ -2,18 +2,19 @@
 
 use std::time::Instant;
 
-use rand_chacha::ChaCha8Rng;
-use spec::config::{Config, EarlyStopping, LearningRateSchedule, Monitor};
+use spec::config::{EarlyStopping, LearningRateSchedule, Monitor};
 use spec::protocol::Event;
 use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
-use spec::run_id::RunId;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::auc::auc;
 use crate::batches::Batches;
 use crate::callbacks::{Reducer, Stopper, Verdict};
+use crate::lane::Lane;
 use crate::link::{Halt, Link};
+use crate::loss::Loss;
 use crate::model::{Model, Snapshot};
+use crate::random::Purpose;
 
 /// Images for training or measuring: some of a folder's.
 #[derive(Debug)]
@@ -29,6 +30,17 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// Of the same folder the images at `positions`, all of which count the same.
+    #[must_use]
+    pub fn only(&self, positions: Vec<i64>) -> Self {
+        Self {
+            inputs: self.inputs.shallow_clone(),
+            targets: self.targets.as_ref().map(Tensor::shallow_clone),
+            weights: None,
+            images: positions,
+        }
+    }
+
     /// The inputs of the images at `positions` of the folder.
     fn inputs(&self, positions: &[i64]) -> Result<Tensor, TchError> {
         select(&self.inputs, positions)
@@ -52,7 +64,7 @@ pub struct Fit {
     pub stopped_early: Option<StoppedEarly>,
 }
 
-/// Trains `model`, sending an event for each epoch. `order` decides in which order images are seen.
+/// Trains `model` as `lane` says, sending an event for each epoch.
 ///
 /// # Errors
 /// When the loss is no longer finite, libtorch fails, or the run is stopped.
@@ -60,11 +72,10 @@ pub fn fit(
     model: &mut Model<'_>,
     train: &Samples,
     validation: Option<&Samples>,
-    config: &Config,
-    order: ChaCha8Rng,
-    run: RunId,
+    lane: &Lane<'_>,
     link: &Link<'_>,
 ) -> Result<Fit, Halt> {
+    let config = lane.config;
     let Some(targets) = &train.targets else {
         return Err(Halt::Config("training images need labels".to_owned()));
     };
@@ -73,6 +84,7 @@ pub fn fit(
         Some(steps) => u64::from(steps),
         None => train.images.len().div_ceil(batch_size) as u64,
     };
+    let order = lane.source.stream(Purpose::Shuffle);
     let mut batches = Batches::new(train.images.len(), batch_size, order);
     let mut stopper = config.early_stopping.clone().map(Stopper::new);
     let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
@@ -80,7 +92,7 @@ pub fn fit(
     let schedule = config.train.learning_rate_schedule;
     let mut learning_rate = config.train.learning_rate;
     let mut fit = Fit { epochs: 0, updates: 0, images_seen: 0, stopped_early: None };
-    let note = |text: String| link.send(&Event::Note { run, text });
+    let note = |text: String| lane.note(text, link);
     let says = |stopper: &EarlyStopping| stopper.verbose > 0;
     let verbose = config.early_stopping.as_ref().is_some_and(says);
     if batch_size > train.images.len() {
@@ -95,7 +107,7 @@ pub fn fit(
         if schedule != LearningRateSchedule::Constant {
             learning_rate = schedule.rate(config.train.learning_rate, epoch, config.train.epochs);
         }
-        let mut totals = Totals::new(model)?;
+        let mut totals = Totals::new(model.loss, model.device())?;
         let mut seen = 0;
         for _ in 0..steps {
             link.check()?;
@@ -111,7 +123,7 @@ pub fn fit(
             };
             let weights = weights.as_ref();
             let logits = model.step(&train.inputs(&images)?, &targets, weights, learning_rate)?;
-            totals.add(model, &logits, &targets, weights)?;
+            totals.add(&logits, &targets, weights)?;
             seen += images.len() as u64;
         }
         let trained = totals.read(seen, epoch, "training")?;
@@ -120,6 +132,7 @@ pub fn fit(
             None => None,
         };
         let metrics = EpochMetrics {
+            fold: lane.source.fold,
             epoch,
             loss: trained.loss,
             accuracy: trained.accuracy(),
@@ -132,7 +145,7 @@ pub fn fit(
         fit.epochs = epoch;
         fit.updates += steps;
         fit.images_seen += seen;
-        link.send(&Event::Epoch { run, metrics })?;
+        link.send(&Event::Epoch { run: lane.run, metrics })?;
 
         if let (Some(reducer), Some(settings)) = (&mut reducer, &config.reduce_lr_on_plateau)
             && let Some(value) = monitored(&metrics, settings.monitor)
@@ -190,26 +203,26 @@ fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
 /// Loss and right answers of many batches, added up on the device: reading them back for every step
 /// would make the device wait for the host.
 struct Totals {
+    measure: Loss,
     loss: Tensor,
     correct: Tensor,
 }
 
 impl Totals {
-    fn new(model: &Model<'_>) -> Result<Self, TchError> {
-        let zero = || Tensor::f_zeros([0i64; 0], (Kind::Float, model.device()));
-        Ok(Self { loss: zero()?, correct: zero()? })
+    fn new(measure: Loss, device: Device) -> Result<Self, TchError> {
+        let zero = || Tensor::f_zeros([0i64; 0], (Kind::Float, device));
+        Ok(Self { measure, loss: zero()?, correct: zero()? })
     }
 
     fn add(
         &mut self,
-        model: &Model<'_>,
         logits: &Tensor,
         targets: &Tensor,
         weights: Option<&Tensor>,
     ) -> Result<(), TchError> {
         let _no_grad = tch::no_grad_guard();
-        let _ = self.loss.f_add_(&model.loss.sum(logits, targets, weights)?)?;
-        let _ = self.correct.f_add_(&model.loss.correct(logits, targets)?)?;
+        let _ = self.loss.f_add_(&self.measure.sum(logits, targets, weights)?)?;
+        let _ = self.correct.f_add_(&self.measure.correct(logits, targets)?)?;
         Ok(())
     }
 
@@ -250,7 +263,7 @@ fn validate(
     link: &Link<'_>,
 ) -> Result<(Evaluation, Option<f64>), Halt> {
     let logits = logits(model, samples, link)?;
-    let evaluation = measure(model, samples, &logits, epoch, "validation")?;
+    let evaluation = measure(model.loss, samples, &logits, epoch, "validation")?;
     let auc = match (&samples.targets, model.loss.scores(&logits)?) {
         (Some(targets), Some(scores)) => {
             let labels = model.loss.labels(&select(targets, &samples.images)?)?;
@@ -261,12 +274,12 @@ fn validate(
     Ok((evaluation, auc))
 }
 
-/// Measures logits that the model gave for labelled images.
+/// Measures logits that were given for labelled images.
 ///
 /// # Errors
 /// When the loss is not finite or libtorch fails.
 pub fn measure(
-    model: &Model<'_>,
+    loss: Loss,
     samples: &Samples,
     logits: &Tensor,
     epoch: u32,
@@ -275,7 +288,7 @@ pub fn measure(
     let Some(targets) = &samples.targets else {
         return Err(Halt::Config(format!("the {set} images need labels")));
     };
-    let mut totals = Totals::new(model)?;
-    totals.add(model, logits, &select(targets, &samples.images)?, None)?;
+    let mut totals = Totals::new(loss, logits.device())?;
+    totals.add(logits, &select(targets, &samples.images)?, None)?;
     totals.read(samples.images.len() as u64, epoch, set)
 }

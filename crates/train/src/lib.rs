@@ -7,6 +7,7 @@
 //! and sends events as [`spec::protocol`] has them. Nothing here knows a file of the orchestrator's.
 
 pub mod allocator;
+mod answers;
 pub mod auc;
 pub mod backbones;
 pub mod batches;
@@ -18,6 +19,7 @@ pub mod features;
 pub mod fit;
 pub mod graph;
 pub mod head;
+pub mod lane;
 pub mod library;
 pub mod link;
 pub mod loss;

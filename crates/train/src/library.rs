@@ -165,7 +165,9 @@ pub fn folders(data: &config::Data) -> Result<(Folder, Option<Folder>, Option<Fo
     let classes = train.classes.as_deref().unwrap_or_default();
     let validation = match &data.validation {
         config::Validation::Folder(path) => Some(Folder::labelled(path, classes)?),
-        config::Validation::Fraction(_) | config::Validation::None => None,
+        config::Validation::Fraction(_)
+        | config::Validation::Folds(_)
+        | config::Validation::None => None,
     };
     let unsure = |path: &Path| Folder::labelled_or_not(path, classes);
     let test = data.test.as_deref().map(unsure).transpose()?;

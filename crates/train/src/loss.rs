@@ -169,6 +169,30 @@ impl Loss {
         Vec::try_from(labels)
     }
 
+    /// The logits whose probabilities are the mean of those that several models' logits stand for.
+    ///
+    /// In logarithms throughout, so that a probability near 1 keeps its distance from it.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out; or that there are no logits.
+    pub fn mean_of(self, logits: &[Tensor]) -> Result<Tensor, TchError> {
+        if let [alone] = logits {
+            return Ok(alone.shallow_clone());
+        }
+        let models = (logits.len() as f64).ln();
+        let mean = |logarithms: Tensor| {
+            logarithms.f_logsumexp([0i64].as_slice(), false)?.f_sub_scalar(models)
+        };
+        let logits = Tensor::f_stack(logits, 0)?;
+        match self {
+            Self::Binary => {
+                let second = mean(logits.f_log_sigmoid()?)?;
+                second.f_sub(&mean(logits.f_neg()?.f_log_sigmoid()?)?)
+            }
+            Self::Categorical { .. } => mean(logits.f_log_softmax(-1, Kind::Float)?),
+        }
+    }
+
     /// The probability of each class, `[images, classes]`.
     ///
     /// # Errors
@@ -213,6 +237,24 @@ pub fn class_weights<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_models_answer_with_the_mean_of_their_probabilities() {
+        let [one, other] =
+            [[1.0f32, -2.0, 0.5, 3.0, 0.0, -1.0], [0.0, 4.0, -0.5, 3.5, 90.0, -95.0]]
+                .map(|logits| Tensor::from_slice(&logits));
+        for (loss, shape) in [
+            (Loss::Binary, [6, 1]),
+            (Loss::Categorical { classes: 2 }, [3, 2]),
+            (Loss::Categorical { classes: 3 }, [2, 3]),
+        ] {
+            let logits = [one.reshape(shape), other.reshape(shape)];
+            let mean = loss.probabilities(&loss.mean_of(&logits).unwrap()).unwrap();
+            let [one, other] = logits.each_ref().map(|logits| loss.probabilities(logits).unwrap());
+            assert!(mean.allclose(&((one + other) / 2.0), 1e-5, 1e-7, false), "{loss:?}");
+            assert_eq!(loss.mean_of(&logits[..1]).unwrap(), logits[0], "alone it is left alone");
+        }
+    }
 
     #[test]
     fn losses_and_probabilities_are_the_textbooks() {

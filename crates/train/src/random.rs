@@ -26,7 +26,7 @@ pub enum Purpose {
 pub struct Source {
     /// The run's seed.
     pub seed: u64,
-    /// The fold, from 0, where a run trains several.
+    /// The fold, from 1, where a run trains several.
     pub fold: Option<u32>,
 }
 

@@ -1,24 +1,25 @@
 //! One run from order to outcome.
 
 use std::path::Path;
-use std::rc::Rc;
 
 use spec::config::{Config, Monitor, Validation};
 use spec::protocol::{Event, RunOrder};
-use spec::record::{Finished, ImageSet as SetName, Outcome, Prediction, Predictions};
+use spec::record::{Outcome, Predictions};
 use tch::{Device, Tensor};
 
+use crate::answers::{Named, Sets, Trained, conclude};
 use crate::backbones::Backbone;
-use crate::data::{Folder, Square, split};
+use crate::data::{Folder, Split, SplitError, Square};
 use crate::device::OneThread;
 use crate::features::{Features, Prefix, Request};
-use crate::fit::{Samples, fit, logits, measure};
+use crate::fit::{Samples, fit, logits};
+use crate::graph::LayerIndex;
 use crate::head::Design;
-use crate::library::{ImageSet, Library, folders};
+use crate::lane::Lane;
+use crate::library::{Library, Loaded, folders};
 use crate::link::{Halt, Link};
 use crate::loss::{Loss, class_weights};
 use crate::model::{Model, Start};
-use crate::random::{Purpose, Source, stream};
 
 /// Trains runs, keeping what the next ones may share: images, weights, features.
 #[derive(Debug)]
@@ -28,10 +29,15 @@ pub struct Trainer {
     features: Features,
 }
 
-/// A set of images that a run trains on or is asked about.
-struct Named {
-    set: Rc<ImageSet>,
-    samples: Samples,
+/// What all models of a run have in common.
+struct Task<'a> {
+    prefix: Prefix<'a>,
+    first_trainable: Option<LayerIndex>,
+    loaded: &'a Loaded,
+    loss: Loss,
+    /// Of the training images.
+    labels: &'a [u32],
+    classes: &'a [String],
 }
 
 impl Trainer {
@@ -61,6 +67,8 @@ impl Trainer {
         let (train, validation, test) = folders(&config.data)?;
         let classes = train.classes.clone().unwrap_or_default();
         let loss = loss(config, classes.len())?;
+        let labels = train.labels().unwrap_or_default();
+        let lanes = Lane::all(order, &labels).map_err(|error| unsplittable(error, &train))?;
         let loaded = self.library.weights(order, &backbone)?;
         let request = Request {
             prefix,
@@ -73,60 +81,71 @@ impl Trainer {
             cache,
         };
         let goal = Goal { loss, label_smoothing: config.train.label_smoothing };
-        let mut train = self.named(train, goal, &request, link)?;
-        let test = test.map(|test| self.named(test, goal, &request, link)).transpose()?;
-        let validation = match &config.data.validation {
-            Validation::Fraction(share) => Some(set_aside(&mut train, *share, order.seed)?),
-            _ => validation.map(|folder| self.named(folder, goal, &request, link)).transpose()?,
+        let sets = Sets {
+            train: self.named(train, goal, &request, link)?,
+            validation: validation
+                .map(|folder| self.named(folder, goal, &request, link))
+                .transpose()?,
+            test: test.map(|test| self.named(test, goal, &request, link)).transpose()?,
         };
 
         let _one_thread = prefix.is_pooled().then(OneThread::begin);
-        train.samples.weights = self.weights(config, &classes, &train)?;
-        let start = Start {
-            loss,
-            design: &Design::of(&config.model),
-            optimizer: config.train.optimizer,
-            source: Source { seed: order.seed, fold: None },
-        };
-        let mut model = Model::new(
+        let task = Task {
             prefix,
             first_trainable,
-            &loaded.weights,
-            &train.samples.inputs.f_narrow(0, 0, 1)?,
-            start,
-        )?;
-        let fit = fit(
-            &mut model,
-            &train.samples,
-            validation.as_ref().map(|named| &named.samples),
-            config,
-            stream(order.seed, Purpose::Shuffle),
-            order.run,
-            link,
-        )?;
-
-        let mut images = Vec::new();
-        let mut ask = |named: Option<&Named>, set, word| {
-            let Some(Named { set: of, samples }) = named else { return Ok(None) };
-            let logits = logits(&model, samples, link)?;
-            images.extend(predictions(loss, &logits, of, samples, set, fit.epochs)?);
-            match samples.targets {
-                Some(_) => measure(&model, samples, &logits, fit.epochs, word).map(Some),
-                None => Ok(None),
-            }
+            loaded: &loaded,
+            loss,
+            labels: &labels,
+            classes: &classes,
         };
-        let test = ask(test.as_ref(), SetName::Test, "test")?;
-        let validation = ask(validation.as_ref(), SetName::Validation, "validation")?;
+        let mut models = Vec::new();
+        for lane in &lanes {
+            let trained = self.train(lane, &task, &sets, link);
+            models.push(trained.map_err(|halt| lane.halt(halt))?);
+        }
+        let (finished, images) = conclude(loss, &sets, models)?;
         let predictions = Predictions { classes, images };
         link.send(&Event::Predictions { run: order.run, predictions })?;
-        Ok(Outcome::Finished(Finished {
-            epochs: fit.epochs,
-            updates: fit.updates,
-            images_seen: fit.images_seen,
-            stopped_early: fit.stopped_early,
-            validation,
-            test,
-        }))
+        Ok(Outcome::Finished(finished))
+    }
+
+    /// Trains one model and asks it about the validation and test images.
+    fn train(
+        &self,
+        lane: &Lane<'_>,
+        task: &Task<'_>,
+        sets: &Sets,
+        link: &Link<'_>,
+    ) -> Result<Trained, Halt> {
+        let config = lane.config;
+        let Split { training, validation: aside } = lane.split.clone();
+        let weights = self.weights(config, task, &training)?;
+        let train = Samples { weights, ..sets.train.samples.only(training) };
+        let validation = match &sets.validation {
+            Some(folder) => Some(folder.samples.only(folder.samples.images.clone())),
+            None => (!aside.is_empty()).then(|| sets.train.samples.only(aside)),
+        };
+        let start = Start {
+            loss: task.loss,
+            design: &Design::of(&config.model),
+            optimizer: config.train.optimizer,
+            source: lane.source,
+        };
+        let mut model = Model::new(
+            task.prefix,
+            task.first_trainable,
+            &task.loaded.weights,
+            &train.inputs.f_narrow(0, 0, 1)?,
+            start,
+        )?;
+        let fit = fit(&mut model, &train, validation.as_ref(), lane, link)?;
+        let ask = |samples: &Samples| logits(&model, samples, link);
+        let test = sets.test.as_ref().map(|test| ask(&test.samples)).transpose()?;
+        let validation = match validation {
+            Some(samples) => Some((ask(&samples)?, samples.images)),
+            None => None,
+        };
+        Ok(Trained { fold: lane.source.fold, fit, validation, test })
     }
 
     /// Gives memory back, after some ran out.
@@ -161,12 +180,11 @@ impl Trainer {
     fn weights(
         &self,
         config: &Config,
-        classes: &[String],
-        train: &Named,
+        task: &Task<'_>,
+        training: &[i64],
     ) -> Result<Option<Tensor>, Halt> {
-        let all = train.set.folder.labels().unwrap_or_default();
-        let trained: Vec<u32> =
-            train.samples.images.iter().map(|image| all[*image as usize]).collect();
+        let Task { classes, labels, .. } = task;
+        let trained: Vec<u32> = training.iter().map(|image| labels[*image as usize]).collect();
         let weights = class_weights(&config.train.class_weight, classes, &trained);
         let weights = weights.map_err(|name| {
             Halt::Config(format!(
@@ -175,7 +193,7 @@ impl Trainer {
             ))
         })?;
         let Some(weights) = weights else { return Ok(None) };
-        let of_images: Vec<f32> = all.iter().map(|label| weights[*label as usize]).collect();
+        let of_images: Vec<f32> = labels.iter().map(|label| weights[*label as usize]).collect();
         Ok(Some(Tensor::f_from_slice(&of_images)?.f_reshape([-1, 1])?.f_to_device(self.device)?))
     }
 }
@@ -231,65 +249,20 @@ fn check(config: &Config) -> Result<(), Halt> {
     Err(Halt::Config(problem))
 }
 
-/// Takes validation images out of the training images.
-fn set_aside(train: &mut Named, share: f64, seed: u64) -> Result<Named, Halt> {
-    let labels = train.set.folder.labels().unwrap_or_default();
-    let (training, validation) = split(&labels, share, stream(seed, Purpose::Split));
-    if validation.is_empty() {
-        return Err(Halt::Config(format!(
-            "no class of {} has an image to spare for validation: add images, or set validation to \
-             \"none\" or a folder",
-            train.set.folder.root.display()
-        )));
-    }
-    let samples = Samples {
-        inputs: train.samples.inputs.shallow_clone(),
-        targets: train.samples.targets.as_ref().map(Tensor::shallow_clone),
-        weights: None,
-        images: validation,
-    };
-    train.samples.images = training;
-    Ok(Named { set: Rc::clone(&train.set), samples })
-}
-
-/// What the model says of each of `samples`, given its logits.
-fn predictions(
-    loss: Loss,
-    logits: &Tensor,
-    of: &ImageSet,
-    samples: &Samples,
-    set: SetName,
-    epoch: u32,
-) -> Result<Vec<Prediction>, Halt> {
-    let probabilities = loss.probabilities(logits)?;
-    let classes = probabilities.size()[1] as usize;
-    let probabilities = Vec::<f32>::try_from(probabilities.f_reshape([-1])?)?;
-    if probabilities.iter().any(|probability| !probability.is_finite()) {
-        let cause = "the trained model's probabilities are not numbers".to_owned();
-        return Err(Halt::Diverged { epoch, cause });
-    }
-    let predictions = samples.images.iter().zip(probabilities.chunks_exact(classes));
-    Ok(predictions
-        .map(|(&at, probabilities)| {
-            let image = &of.folder.images[at as usize];
-            Prediction {
-                set,
-                image: image.name.clone(),
-                label: image.label,
-                predicted: most_probable(probabilities),
-                probabilities: probabilities.to_vec(),
-            }
-        })
-        .collect())
-}
-
-/// The first of the largest.
-fn most_probable(probabilities: &[f32]) -> u32 {
-    let mut best = 0;
-    for (class, probability) in probabilities.iter().enumerate() {
-        if *probability > probabilities[best] {
-            best = class;
+/// Training images that cannot be split as the configuration asks.
+fn unsplittable(error: SplitError, train: &Folder) -> Halt {
+    let root = train.root.display();
+    Halt::Config(match error {
+        SplitError::NothingToSpare => format!(
+            "no class of {root} has an image to spare for validation: add images, or set validation \
+             to \"none\" or a folder"
+        ),
+        SplitError::TooManyFolds { folds, class, images } => {
+            let class = &train.classes.as_deref().unwrap_or_default()[class as usize];
+            format!(
+                "folds = {folds} is more than the {images} images of {root}/{class}: there can be at \
+                 most as many folds as the smallest class has images"
+            )
         }
-    }
-    best as u32
+    })
 }

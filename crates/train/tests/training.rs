@@ -5,12 +5,13 @@
 mod plates;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::json;
 use spec::config::{Freeze, Interpolation, Pooling};
 use spec::protocol::{Event, RunOrder};
-use spec::record::{EpochMetrics, Finished, ImageSet, Outcome, Predictions};
+use spec::record::{EpochMetrics, Finished, Fold, ImageSet, Outcome, Prediction, Predictions};
 use tch::{Device, Tensor};
 use train::backbones::Backbone;
 use train::data::{Folder, Square, decode_all};
@@ -18,10 +19,10 @@ use train::features::Prefix;
 use train::fit::{Samples, fit};
 use train::graph::Graph;
 use train::head::Design;
+use train::lane::Lane;
 use train::link::{Halt, Link};
 use train::loss::Loss;
 use train::model::{Model, Start};
-use train::random::{Purpose, Source, stream};
 use train::trainer::Trainer;
 use train::weights::Weights;
 
@@ -202,7 +203,7 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
     let square = Square { side: SIDE, interpolation: Interpolation::Bilinear };
     let pixels = decode_all(&folder, square, |_| Ok::<_, Halt>(())).unwrap();
     let labels = folder.labels().unwrap();
-    let (images, _) = train::data::split(&labels, 0.25, stream(order.seed, Purpose::Split));
+    let lane = &Lane::all(order, &labels).unwrap()[0];
     let loss = Loss::of(2);
     let samples = Samples {
         inputs: Tensor::from_slice(&pixels).reshape([
@@ -213,7 +214,7 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
         ]),
         targets: Some(loss.targets(&labels, 0.0, Device::Cpu).unwrap()),
         weights: None,
-        images,
+        images: lane.split.training.clone(),
     };
     let first_trainable = backbone.graph.first_trainable(&config.model.freeze).unwrap();
     assert!(first_trainable.is_some_and(|first| first > 100), "{:?}", Freeze::UnfreezeLast(10));
@@ -223,7 +224,7 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
         loss,
         design: &Design::default(),
         optimizer: config.train.optimizer,
-        source: Source { seed: order.seed, fold: None },
+        source: lane.source,
     };
     let mut model = Model::new(prefix, first_trainable, &weights, &example, start).unwrap();
     let epochs = RefCell::new(Vec::new());
@@ -234,9 +235,75 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
         Ok(())
     };
     let link = Link { emit: &emit, stopped: &|| false };
-    let shuffle = stream(order.seed, Purpose::Shuffle);
-    fit(&mut model, &samples, None, config, shuffle, order.run, &link).unwrap();
+    fit(&mut model, &samples, None, lane, &link).unwrap();
     epochs.into_inner()
+}
+
+#[test]
+fn folds_tell_every_training_image_once() {
+    let root = plates(&["a", "b", "c"]);
+    let cache = root.path().join("cache");
+    let edit = json!({
+        "data": { "validation": { "folds": 3 } },
+        "train": { "epochs": 2 },
+        "early_stopping": { "patience": 0, "baseline": 0.0 },
+    });
+    let folded = order(root.path(), 1, edit);
+    let told = run(&folded, &cache);
+    let finished = told.finished();
+    let folds = &finished.folds;
+    assert_eq!(folds.iter().map(|fold| fold.fold).collect::<Vec<_>>(), [1, 2, 3]);
+    let epochs: Vec<_> = told.epochs().iter().map(|row| (row.fold, row.epoch)).collect();
+    let expected = (1..=3).flat_map(|fold| (1..=2).map(move |epoch| (Some(fold), epoch)));
+    assert_eq!(epochs, expected.collect::<Vec<_>>());
+    assert_eq!((finished.epochs, finished.updates), (6, 24));
+
+    // Every training image once; the evaluation is that of the folds together.
+    let images = &told.predictions().images;
+    let aside: Vec<_> = images.iter().filter(|image| image.set == ImageSet::Validation).collect();
+    let names: Vec<_> = aside.iter().map(|image| image.image.as_str()).collect();
+    assert_eq!(names.len(), 24);
+    assert!(names.is_sorted() && names.iter().collect::<HashSet<_>>().len() == 24);
+    let whole = finished.validation.unwrap();
+    let sum = |of: &dyn Fn(&Fold) -> f64| folds.iter().map(of).sum::<f64>();
+    assert_eq!((whole.images, whole.correct as f64), (24, sum(&|f| f.validation.correct as f64)));
+    let loss = sum(&|fold| fold.validation.loss * fold.validation.images as f64) / 24.0;
+    assert!((whole.loss / loss - 1.0).abs() < 1e-5, "{whole:?} {loss}");
+    for fold in folds {
+        let of = |image: &&&Prediction| image.fold == Some(fold.fold);
+        let right = aside.iter().filter(of).filter(|image| image.label == Some(image.predicted));
+        assert_eq!(aside.iter().filter(of).count() as u64, fold.validation.images);
+        assert_eq!(right.count() as u64, fold.validation.correct);
+        assert_eq!(fold.test.unwrap().images, 6);
+    }
+    let test: Vec<_> = images.iter().filter(|image| image.set == ImageSet::Test).collect();
+    assert!(test.len() == 6 && test.iter().all(|image| image.fold.is_none()));
+    for image in test {
+        assert!((image.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+
+    let again = run(&folded, &root.path().join("other cache"));
+    assert_eq!((again.finished(), again.predictions()), (finished, told.predictions()));
+}
+
+#[test]
+fn folds_that_cannot_be_are_refused_and_a_divergence_names_its_fold() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let edit = json!({ "data": { "validation": { "folds": 9 } } });
+    let told = run(&order(root.path(), 1, edit), &cache);
+    assert_eq!(told.worked_on(), 0, "before any work");
+    let said = told.error();
+    assert!(said.contains("folds = 9 is more than the 8 images of "), "{said}");
+    assert!(said.contains("/train/a"), "{said}");
+
+    let edit = json!({
+        "data": { "validation": { "folds": 2 } },
+        "train": { "learning_rate": 1e38, "epochs": 5 },
+    });
+    let told = run(&order(root.path(), 1, edit), &cache);
+    let Err(halt) = &told.outcome else { panic!("{:?}", told.outcome) };
+    assert!(halt.to_string().starts_with("fold 1: the "), "{halt}");
 }
 
 #[test]

@@ -240,6 +240,7 @@ impl Worker<'_> {
             stopped_early: None,
             validation: Some(Evaluation { images: 8, correct: 4 + order.seed % 4, loss: 0.5 }),
             test,
+            folds: Vec::new(),
         })
     }
 
@@ -252,6 +253,7 @@ impl Worker<'_> {
 
 fn epoch(order: &RunOrder, number: u32) {
     let metrics = EpochMetrics {
+        fold: None,
         epoch: number,
         loss: 1.0 / f64::from(number),
         accuracy: 0.5,
@@ -288,5 +290,5 @@ fn unlabelled(file: &Path) -> Prediction {
     let image = file.file_name().unwrap().to_string_lossy().into_owned();
     let predicted = u32::from(image.as_bytes()[3] % 2);
     let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
-    Prediction { set: ImageSet::Test, image, label: None, predicted, probabilities }
+    Prediction { set: ImageSet::Test, fold: None, image, label: None, predicted, probabilities }
 }

@@ -71,8 +71,22 @@ pub enum Validation {
     /// This share of the training images, the same share of each class (stratified), drawn by the
     /// run's seed; between 0 and 1, both excluded.
     Fraction(f64),
+    /// Stratified K-fold: so many models, each measured on a share of its own of the training images
+    /// and trained on the others, so that every training image is measured once; from 2 to the images
+    /// of the smallest class. Test images get the mean of the models' probabilities.
+    Folds(u32),
     /// A folder of its own, with the training folder's classes.
     Folder(PathBuf),
+}
+
+impl Validation {
+    /// How many folds there are, and with them models; absent: one model, no folds.
+    pub fn folds(&self) -> Option<u32> {
+        match self {
+            Self::Folds(folds) => Some(*folds),
+            Self::None | Self::Fraction(_) | Self::Folder(_) => None,
+        }
+    }
 }
 
 impl Default for Validation {
@@ -91,6 +105,7 @@ fn image_size() -> u32 {
 enum WrittenValidation {
     Word(ValidationWord),
     Fraction(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
+    Folds(Folds),
     Folder(#[schemars(extend("format" = "path"))] PathBuf),
 }
 
@@ -98,6 +113,13 @@ enum WrittenValidation {
 #[serde(rename_all = "snake_case")]
 enum ValidationWord {
     None,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Folds {
+    #[schemars(range(min = 2))]
+    folds: u32,
 }
 
 impl TryFrom<WrittenValidation> for Validation {
@@ -112,6 +134,10 @@ impl TryFrom<WrittenValidation> for Validation {
             WrittenValidation::Fraction(share) => {
                 Err(format!("a validation share lies between 0 and 1, and {share} does not"))
             }
+            WrittenValidation::Folds(Folds { folds: folds @ 0..2 }) => {
+                Err(format!("cross-validation takes at least 2 folds, and not {folds}"))
+            }
+            WrittenValidation::Folds(Folds { folds }) => Ok(Self::Folds(folds)),
             WrittenValidation::Folder(path) => Ok(Self::Folder(path)),
         }
     }
@@ -122,6 +148,7 @@ impl From<Validation> for WrittenValidation {
         match validation {
             Validation::None => Self::Word(ValidationWord::None),
             Validation::Fraction(share) => Self::Fraction(share),
+            Validation::Folds(folds) => Self::Folds(Folds { folds }),
             Validation::Folder(path) => Self::Folder(path),
         }
     }

@@ -22,7 +22,8 @@ pub(super) fn activity(activity: &Activity<'_>) -> String {
         Activity::Run { label, others } => format!("{label}{}", beside(*others)),
         Activity::Epoch { label, others, epochs, metrics } => {
             let (beside, epoch) = (beside(*others), metrics.epoch);
-            format!("{label}{beside}: epoch {epoch}/{epochs}, {}", loss(metrics))
+            let fold = metrics.fold.map(|fold| format!("fold {fold}, ")).unwrap_or_default();
+            format!("{label}{beside}: {fold}epoch {epoch}/{epochs}, {}", loss(metrics))
         }
     }
 }
@@ -85,6 +86,7 @@ mod tests {
     #[test]
     fn a_slot_shows_one_run_and_counts_those_beside_it() {
         let metrics = EpochMetrics {
+            fold: None,
             epoch: 3,
             loss: 0.5,
             accuracy: 0.5,
@@ -94,18 +96,19 @@ mod tests {
             learning_rate: 1e-4,
             seconds: 0.1,
         };
+        let folded = &EpochMetrics { fold: Some(2), ..metrics };
         let (label, epochs, metrics) = ("batch_size=16 seed 3", 50, &metrics);
         let lines = [
             Activity::Run { label, others: 0 },
             Activity::Run { label, others: 1 },
             Activity::Epoch { label, others: 0, epochs, metrics },
-            Activity::Epoch { label, others: 14, epochs, metrics },
+            Activity::Epoch { label, others: 14, epochs, metrics: folded },
         ];
         insta::assert_snapshot!(lines.map(|line| activity(&line)).join("\n"), @"
         batch_size=16 seed 3
         batch_size=16 seed 3 (+1)
         batch_size=16 seed 3: epoch 3/50, loss 0.5000
-        batch_size=16 seed 3 (+14): epoch 3/50, loss 0.5000
+        batch_size=16 seed 3 (+14): fold 2, epoch 3/50, loss 0.5000
         ");
     }
 
@@ -119,6 +122,7 @@ mod tests {
                 stopped_early: None,
                 validation: None,
                 test,
+                folds: Vec::new(),
             })
         };
         let test = Some(Evaluation { images: 10_000, correct: 7_312, loss: 0.5 });

@@ -53,6 +53,12 @@ impl Entry {
         self.finished()?.validation.map(|validation| validation.accuracy())
     }
 
+    /// The validation accuracy of each fold, fractions; none without folds.
+    pub fn folds(&self) -> impl Iterator<Item = f64> {
+        let folds = self.finished().map(|finished| finished.folds.as_slice()).unwrap_or_default();
+        folds.iter().map(|fold| fold.validation.accuracy())
+    }
+
     /// Images that the score was measured on; where the leaderboard has the labels, those that the
     /// validation accuracy was.
     pub fn images(&self) -> Option<u64> {

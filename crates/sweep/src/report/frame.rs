@@ -56,6 +56,14 @@ pub(super) fn summarize(entries: &[Entry]) -> Result<Vec<RowSummary>, FrameError
     Ok(summaries)
 }
 
+/// The summary of some numbers.
+pub(super) fn summary_of(
+    numbers: impl Iterator<Item = f64>,
+) -> Result<Option<Summary>, FrameError> {
+    let numbers: Vec<f64> = numbers.collect();
+    Ok(summary(&Series::new("numbers".into(), numbers).into_column())?)
+}
+
 fn summary(column: &Column) -> Result<Option<Summary>, PolarsError> {
     let numbers = column.f64()?;
     let n = numbers.len() - numbers.null_count();

@@ -25,6 +25,14 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
                 .to_owned(),
         );
     }
+    if table.rows.iter().any(|row| row.folds.is_some()) {
+        paragraph(
+            "With folds a run trains a model for each. Its validation accuracy counts every training \
+             image once, told by the model that was not trained on it; test images get the mean of the \
+             models' probabilities. Beside it stand mean and deviation of the single folds, of all seeds."
+                .to_owned(),
+        );
+    }
     if let Some(line) = precision(table, format) {
         paragraph(line);
     }
@@ -58,7 +66,11 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         cells: table.rows.iter().map(cell).collect(),
     };
     let scores = |heading: String, cell: &dyn Fn(&Row) -> Option<Summary>| {
-        column(&format!("{heading}{}", format.heading()), true, &|row| {
+        let folds = match table.folds {
+            None | Some(0) => String::new(),
+            Some(folds) => format!(", {folds} folds"),
+        };
+        column(&format!("{heading}{folds}{}", format.heading()), true, &|row| {
             cell(row).map_or_else(dash, |summary| format.score(summary.mean))
         })
     };
@@ -90,6 +102,15 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         }
         _ => dash(),
     }));
+    if table.rows.iter().any(|row| row.folds.is_some()) {
+        columns.push(column("mean of folds", true, &|row| {
+            row.folds.map_or_else(dash, |folds| format.score(folds.mean))
+        }));
+        columns.push(column("std of folds", true, &|row| {
+            let std = row.folds.and_then(|folds| folds.std);
+            std.map_or_else(dash, |std| format.difference(std))
+        }));
+    }
     if table.rows.iter().any(|row| !row.unfinished.is_empty()) {
         columns.push(column("not finished", false, &|row| {
             let words = row.unfinished.iter().map(|(how, count)| (how, count));

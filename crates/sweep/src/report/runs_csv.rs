@@ -20,6 +20,8 @@ struct Record<'a> {
     loss: Option<f64>,
     val_accuracy: Option<f64>,
     val_loss: Option<f64>,
+    /// Of each fold, with a space between.
+    fold_val_accuracies: String,
     epochs: Option<u32>,
     updates: Option<u64>,
     best_epoch: Option<u32>,
@@ -61,6 +63,11 @@ fn record(entry: &Entry) -> Record<'_> {
         loss: measured.map(|measured| measured.loss),
         val_accuracy: entry.validation(),
         val_loss: validation.map(|validation| validation.loss),
+        fold_val_accuracies: entry
+            .folds()
+            .map(|fold| fold.to_string())
+            .collect::<Vec<_>>()
+            .join(" "),
         epochs: finished.map(|finished| finished.epochs),
         updates: finished.map(|finished| finished.updates),
         best_epoch: finished.and_then(|finished| Some(finished.stopped_early.as_ref()?.best_epoch)),

@@ -24,6 +24,7 @@ fn finished() -> Outcome {
         stopped_early: None,
         validation: None,
         test: None,
+        folds: Vec::new(),
     })
 }
 

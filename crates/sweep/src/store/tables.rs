@@ -6,10 +6,12 @@ use spec::record::{EpochMetrics, ImageSet, Prediction, Predictions};
 
 use super::WriteError;
 
-/// `metrics.csv`: a row for each epoch. Without an epoch there is still the header.
+/// `metrics.csv`: a row for each epoch, `fold` empty without folds. Without an epoch there is still the
+/// header.
 pub(super) fn metrics(history: &[EpochMetrics]) -> Result<Vec<u8>, WriteError> {
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     csv.write_record([
+        "fold",
         "epoch",
         "loss",
         "accuracy",
@@ -25,11 +27,12 @@ pub(super) fn metrics(history: &[EpochMetrics]) -> Result<Vec<u8>, WriteError> {
     finish(csv)
 }
 
-/// `predictions.csv`: a row for each image, classes by name, a column of probabilities for each.
+/// `predictions.csv`: a row for each image, classes by name, a column of probabilities for each. `fold`
+/// is whose model said it, empty without folds and where all models said it together.
 pub(super) fn predictions(predictions: &Predictions) -> Result<Vec<u8>, WriteError> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut header: Vec<String> =
-        ["set", "image", "label", "predicted"].map(str::to_owned).to_vec();
+        ["set", "fold", "image", "label", "predicted"].map(str::to_owned).to_vec();
     header.extend(predictions.classes.iter().map(|class| format!("p_{class}")));
     csv.write_record(&header)?;
     for image in &predictions.images {
@@ -39,7 +42,8 @@ pub(super) fn predictions(predictions: &Predictions) -> Result<Vec<u8>, WriteErr
         };
         let label = image.label.map(|label| class(predictions, label)).unwrap_or_default();
         let predicted = class(predictions, image.predicted);
-        let mut row = vec![set.to_owned(), image.image.clone(), label, predicted];
+        let fold = image.fold.map(|fold| fold.to_string()).unwrap_or_default();
+        let mut row = vec![set.to_owned(), fold, image.image.clone(), label, predicted];
         row.extend(image.probabilities.iter().map(f32::to_string));
         csv.write_record(&row)?;
     }
@@ -94,7 +98,7 @@ mod tests {
 
     fn image(set: ImageSet, image: &str, label: Option<u32>, predicted: u32) -> Prediction {
         let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.125, 0.875] };
-        Prediction { set, image: image.to_owned(), label, predicted, probabilities }
+        Prediction { set, fold: None, image: image.to_owned(), label, predicted, probabilities }
     }
 
     fn some() -> Predictions {
@@ -103,14 +107,18 @@ mod tests {
             images: vec![
                 image(ImageSet::Test, "0001.jpg", None, 1),
                 image(ImageSet::Test, "0000.jpg", None, 0),
-                image(ImageSet::Validation, "dirty/0007.jpg", Some(1), 0),
+                Prediction {
+                    fold: Some(3),
+                    ..image(ImageSet::Validation, "dirty/0007.jpg", Some(1), 0)
+                },
             ],
         }
     }
 
     #[test]
     fn epochs_without_validation_have_empty_fields() {
-        let row = |epoch, val_loss| EpochMetrics {
+        let row = |fold, epoch, val_loss| EpochMetrics {
+            fold,
             epoch,
             loss: 0.5,
             accuracy: 0.75,
@@ -120,21 +128,21 @@ mod tests {
             learning_rate: 1e-4,
             seconds: 0.25,
         };
-        insta::assert_snapshot!(text(metrics(&[row(1, Some(1.5)), row(2, None)]).unwrap()), @"
-        epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
-        1,0.5,0.75,1.5,1.5,1.5,0.0001,0.25
-        2,0.5,0.75,,,,0.0001,0.25
+        insta::assert_snapshot!(text(metrics(&[row(None, 1, Some(1.5)), row(Some(2), 2, None)]).unwrap()), @"
+        fold,epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
+        ,1,0.5,0.75,1.5,1.5,1.5,0.0001,0.25
+        2,2,0.5,0.75,,,,0.0001,0.25
         ");
-        assert!(text(metrics(&[]).unwrap()).starts_with("epoch,"));
+        assert!(text(metrics(&[]).unwrap()).starts_with("fold,epoch,"));
     }
 
     #[test]
     fn predictions_name_classes() {
         insta::assert_snapshot!(text(predictions(&some()).unwrap()), @"
-        set,image,label,predicted,p_cleaned,p_dirty
-        test,0001.jpg,,dirty,0.125,0.875
-        test,0000.jpg,,cleaned,0.75,0.25
-        validation,dirty/0007.jpg,dirty,cleaned,0.75,0.25
+        set,fold,image,label,predicted,p_cleaned,p_dirty
+        test,,0001.jpg,,dirty,0.125,0.875
+        test,,0000.jpg,,cleaned,0.75,0.25
+        validation,3,dirty/0007.jpg,dirty,cleaned,0.75,0.25
         ");
     }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 use rayon::prelude::*;
+use spec::images::is_image;
 
 /// The images of a folder, in the order of their paths.
 ///
@@ -247,11 +248,6 @@ fn visible(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
     }
     paths.sort_unstable();
     Ok(paths)
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["jpg", "jpeg", "png", "webp"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn relative(root: &Path, path: &Path) -> Result<String, FolderError> {

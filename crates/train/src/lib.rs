@@ -20,6 +20,7 @@ pub mod fit;
 pub mod graph;
 pub mod head;
 pub mod lane;
+pub mod lanes;
 pub mod library;
 pub mod link;
 pub mod loss;

@@ -11,6 +11,7 @@ use spec::config::Optimizer as Settings;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 use train::head::{Dense, Head};
+use train::lanes::{Columns, Goal, Table, pass};
 use train::loss::Loss;
 use train::optimizer::Optimizer;
 use train::random::{Purpose, stream};
@@ -49,13 +50,26 @@ fn optimizer(called: &str, convention: &str) -> (Settings, f64) {
     (serde_json::from_value(written).unwrap(), learning_rate)
 }
 
+impl Case {
+    fn what(&self, convention: &str) -> String {
+        format!("{convention} {} {:?} {}", self.optimizer, self.units, self.loss)
+    }
+
+    fn loss(&self) -> Loss {
+        match self.loss.as_str() {
+            "binary_crossentropy" => Loss::Binary,
+            _ => Loss::Categorical { classes: self.classes as i64 },
+        }
+    }
+
+    fn assert_last(&self, what: &str, name: &str, values: &[f32]) {
+        let far = self.last[name].distance(values);
+        assert!(far.element < 1e-4 && far.norm < 1e-4, "{what} {name}: {far:?}");
+    }
+}
+
 fn follows(case: &Case, convention: &str) {
-    let what = format!("{convention} {} {:?} {}", case.optimizer, case.units, case.loss);
-    let binary = case.loss == "binary_crossentropy";
-    let loss = match binary {
-        true => Loss::Binary,
-        false => Loss::Categorical { classes: case.classes as i64 },
-    };
+    let (what, loss) = (case.what(convention), case.loss());
     let mut inputs = FEATURES as i64;
     let mut layers = Vec::new();
     for (index, &units) in case.units.iter().enumerate() {
@@ -95,22 +109,72 @@ fn follows(case: &Case, convention: &str) {
     for (index, layer) in head.layers().iter().enumerate() {
         for (part, tensor) in [("kernel", &layer.kernel), ("bias", &layer.bias)] {
             let values = Vec::<f32>::try_from(tensor.reshape([-1])).unwrap();
-            let far = case.last[&format!("dense{index}/{part}")].distance(&values);
-            assert!(far.element < 1e-4 && far.norm < 1e-4, "{what} {index} {part}: {far:?}");
+            case.assert_last(&what, &format!("dense{index}/{part}"), &values);
         }
     }
+}
+
+/// The same through the kernel for heads of one layer.
+fn follows_in_a_lane(case: &Case, convention: &str) {
+    let (what, loss) = (case.what(convention), case.loss());
+    let logits = case.units[0] as usize;
+    let kernel: Vec<f32> = uniform("dense0/kernel", FEATURES * logits).map(|u| u / 2.0).collect();
+    let bias: Vec<f32> = uniform("dense0/bias", logits).map(|u| u / 10.0).collect();
+    let (settings, learning_rate) = optimizer(&case.optimizer, convention);
+    let mut layer = [Lane(Columns::new(&kernel, &bias, settings))];
+    let features: Vec<f32> = uniform("features", IMAGES * FEATURES).collect();
+    let table = Table::new(&features, FEATURES);
+    let goal = Goal::new(loss, case.label_smoothing);
+    for (step, recorded) in case.losses.iter().enumerate() {
+        let begin = (BATCH * step % IMAGES) as u32;
+        layer[0].0.ask(begin..begin + BATCH as u32);
+        pass(&table, &mut layer);
+        let mut by_logits = Vec::new();
+        layer[0].0.logits(&mut by_logits);
+        let mut sum = 0.0;
+        for (by_logits, image) in by_logits.chunks_exact_mut(logits).zip(begin..) {
+            let label = image % case.classes as u32;
+            let weight = case.class_weight.as_ref().map_or(1.0, |weights| weights[label as usize]);
+            sum += f64::from(goal.derive(by_logits, label).loss * weight);
+            by_logits.iter_mut().for_each(|by_logit| *by_logit *= weight / BATCH as f32);
+        }
+        let mean = sum / BATCH as f64;
+        assert!((mean - recorded).abs() < 1e-4, "{what} step {step}: {mean} {recorded}");
+        layer[0].0.follow(&by_logits, learning_rate);
+    }
+    layer[0].0.ask([]);
+    pass(&table, &mut layer);
+    case.assert_last(&what, "dense0/kernel", &layer[0].0.kernel());
+    case.assert_last(&what, "dense0/bias", &layer[0].0.bias());
+}
+
+struct Lane(Columns);
+
+impl AsMut<Columns> for Lane {
+    fn as_mut(&mut self) -> &mut Columns {
+        &mut self.0
+    }
+}
+
+/// All cases through tensors, and those of heads of one layer through the kernel, of which there are
+/// `lanes`.
+fn all_follow(recorded: &Recorded, convention: &str, lanes: usize) {
+    recorded.cases.iter().for_each(|case| follows(case, convention));
+    let one_layer = recorded.cases.iter().filter(|case| case.units.len() == 1);
+    assert_eq!(one_layer.clone().count(), lanes);
+    one_layer.for_each(|case| follows_in_a_lane(case, convention));
 }
 
 #[test]
 fn keras_is_followed() {
     let recorded: Recorded = serde_json::from_str(include_str!("parity/keras_head.json")).unwrap();
     assert_eq!(recorded.cases.len(), 12);
-    recorded.cases.iter().for_each(|case| follows(case, "keras"));
+    all_follow(&recorded, "keras", 10);
 }
 
 #[test]
 fn pytorch_is_followed() {
     let recorded: Recorded = serde_json::from_str(include_str!("parity/torch_head.json")).unwrap();
     assert_eq!(recorded.cases.len(), 6);
-    recorded.cases.iter().for_each(|case| follows(case, "torch"));
+    all_follow(&recorded, "torch", 6);
 }

@@ -1,0 +1,134 @@
+//! Distribution functions in the shape that the rest of the crate needs.
+//!
+//! The functions are `statrs`'s; quantiles are found by bisection of them, which is slower than a
+//! series and cannot miss.
+
+use statrs::function::beta::beta_reg;
+use statrs::function::erf::erfc;
+use statrs::function::gamma::ln_gamma;
+
+/// P(Z > `x`) of the standard normal distribution.
+pub(crate) fn normal_tail(x: f64) -> f64 {
+    0.5 * erfc(x / std::f64::consts::SQRT_2)
+}
+
+/// P(T > `x`) of Student's t distribution; with infinite `df` of the standard normal one.
+pub(crate) fn t_tail(x: f64, df: f64) -> f64 {
+    if df.is_infinite() {
+        return normal_tail(x);
+    }
+    let tail = 0.5 * beta_reg(df / 2.0, 0.5, df / (df + x * x));
+    if x < 0.0 { 1.0 - tail } else { tail }
+}
+
+/// P(X <= `x`) of the beta distribution with positive parameters.
+fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
+    beta_reg(a, b, x.clamp(0.0, 1.0))
+}
+
+/// The value that a beta variable stays below with probability `p`.
+pub(crate) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    bisect(0.0, 1.0, |x| beta_cdf(x, a, b) < p)
+}
+
+/// The value that a t variable exceeds with probability `tail`, at most one half.
+pub(crate) fn t_upper(tail: f64, df: f64) -> f64 {
+    let mut high = 2.0;
+    while t_tail(high, df) > tail {
+        high *= 2.0;
+    }
+    bisect(0.0, high, |x| t_tail(x, df) > tail)
+}
+
+/// P(|T| > `critical`) of Student's t distribution with noncentrality `delta`.
+pub(crate) fn noncentral_t_two_tails(critical: f64, df: f64, delta: f64) -> f64 {
+    let both = |at: f64| normal_tail(at - delta) + normal_tail(at + delta);
+    if df.is_infinite() {
+        return both(critical);
+    }
+    let nodes = chi_squared_nodes(df);
+    nodes.iter().map(|(w, weight)| weight * both(critical * (w / df).sqrt())).sum()
+}
+
+/// P(F <= `x`) of the F distribution with noncentrality `lambda`: a Poisson mixture of beta
+/// distributions (Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2, chapter 30).
+pub(crate) fn noncentral_f_cdf(x: f64, df1: f64, df2: f64, lambda: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let at = df1 * x / (df1 * x + df2);
+    let half = lambda / 2.0;
+    // Beyond ten standard deviations around its mean nothing is left of a Poisson variable.
+    let reach = 10.0 * half.sqrt() + 30.0;
+    let (first, last) = ((half - reach).max(0.0).floor() as u64, (half + reach).ceil() as u64);
+    (first..=last)
+        .map(|j| {
+            let j = j as f64;
+            let log_weight = if half == 0.0 && j == 0.0 {
+                0.0
+            } else {
+                j * half.ln() - half - ln_gamma(j + 1.0)
+            };
+            log_weight.exp() * beta_cdf(at, df1 / 2.0 + j, df2 / 2.0)
+        })
+        .sum()
+}
+
+/// Nodes and weights that average a function over a chi-squared variable: `(value, weight)`.
+///
+/// The trapezoidal rule in the variable's logarithm, where the density is smooth and dies away on both
+/// sides, converges exponentially (Trefethen, Weideman, SIAM Review 56, 2014).
+pub(crate) fn chi_squared_nodes(df: f64) -> Vec<(f64, f64)> {
+    let step = 0.4 * (2.0 / df).sqrt().min(1.0);
+    let low = df.ln() - 1.0 - 56.0 / df;
+    let high = (df + 10.0 * (2.0 * df).sqrt() + 30.0).ln();
+    let log_density = |x: f64| df / 2.0 * x - x.exp() / 2.0;
+    let peak = log_density(df.ln());
+    let nodes: Vec<(f64, f64)> = (0..)
+        .map(|i| low + step * f64::from(i))
+        .take_while(|x| *x <= high)
+        .map(|x| (x.exp(), (log_density(x) - peak).exp()))
+        .filter(|(_, weight)| *weight > 1e-14)
+        .collect();
+    let total: f64 = nodes.iter().map(|(_, weight)| weight).sum();
+    nodes.into_iter().map(|(value, weight)| (value, weight / total)).collect()
+}
+
+/// The point between `low` and `high` where `below` turns from true to false.
+pub(crate) fn bisect(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if below(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_are_those_of_the_tables() {
+        assert!((normal_tail(1.959_963_984_540_054) - 0.025).abs() < 1e-10);
+        assert!((t_upper(0.025, 2.0) - 4.302_652_729_911).abs() < 1e-9);
+        assert!((t_upper(0.025, f64::INFINITY) - 1.959_963_984_540).abs() < 1e-9);
+        assert!((beta_quantile(0.5, 2.0, 2.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_normal_over_a_chi_squared_is_students_t() {
+        for df in [1.0, 2.0, 9.0, 250.0] {
+            for x in [0.3, 2.0, 5.0] {
+                let mixed: f64 = chi_squared_nodes(df)
+                    .iter()
+                    .map(|(w, weight)| weight * normal_tail(x * (w / df).sqrt()))
+                    .sum();
+                assert!((mixed - t_tail(x, df)).abs() < 1e-9, "{df} {x}: {mixed}");
+            }
+        }
+    }
+}

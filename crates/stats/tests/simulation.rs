@@ -1,0 +1,102 @@
+//! The statistics against worlds whose truth is known. `cargo run --release -p stats --example simulate`
+//! does the same over many more settings and trials.
+
+#![allow(clippy::unwrap_used, reason = "a failed test says where")]
+
+use rayon::prelude::*;
+use stats::compare::Settings;
+use stats::level::LevelError;
+use stats::simulation::World;
+use stats::simulation::trial::{
+    Size, adaptive_sweep, claims, difference_is_covered, score_is_covered, sweep,
+};
+
+const WORLD: World =
+    World { accuracy: 0.75, seed_sd: 0.03, difficulty: 1.5, own_seeds: 0.5, own_images: 0.2 };
+
+fn share(trials: u64, trial: impl Fn(u64) -> Result<bool, LevelError> + Sync) -> f64 {
+    let hits = (0..trials).into_par_iter().filter(|draw| trial(*draw).unwrap()).count();
+    hits as f64 / trials as f64
+}
+
+/// Three standard errors of a share near 0.95 or 0.05 over so many trials.
+fn slack(trials: u64) -> f64 {
+    3.0 * (0.05 * 0.95 / trials as f64).sqrt()
+}
+
+#[test]
+fn intervals_of_scores_cover() {
+    let trials = 400;
+    for (seeds, images, at_most) in
+        [(3, 744, 1.0), (5, 744, 0.975), (10, 744, 0.97), (30, 40, 0.98)]
+    {
+        let covered = share(trials, |draw| score_is_covered(&WORLD, Size { seeds, images }, draw));
+        assert!(covered >= 0.94 - slack(trials), "{seeds} seeds, {images} images: {covered}");
+        assert!(covered <= at_most + slack(trials), "{seeds} seeds, {images} images: {covered}");
+    }
+}
+
+#[test]
+fn one_seed_covers_its_model_and_not_its_setting() {
+    let size = Size { seeds: 1, images: 744 };
+    let alike = World { seed_sd: 0.0, ..WORLD };
+    let unlike = World { seed_sd: 0.05, ..WORLD };
+    assert!(share(1000, |draw| score_is_covered(&alike, size, draw)) > 0.95 - slack(1000));
+    assert!(share(1000, |draw| score_is_covered(&unlike, size, draw)) < 0.8);
+}
+
+#[test]
+fn intervals_of_differences_cover() {
+    let trials = 400;
+    for (seeds, images, effect) in [(3, 744, 0.0), (5, 744, 0.05), (10, 744, 0.05), (10, 40, 0.0)] {
+        let covered = share(trials, |draw| {
+            difference_is_covered(&WORLD, effect, Size { seeds, images }, draw)
+        });
+        assert!(covered >= 0.94 - slack(trials), "{seeds} seeds, {images} images: {covered}");
+    }
+}
+
+#[test]
+fn sweeps_without_effect_rarely_claim_one() {
+    let trials = 200;
+    let size = Size { seeds: 10, images: 744 };
+    for levels in [3, 8] {
+        let effects = vec![0.0; levels];
+        let claimed = share(trials, |draw| {
+            Ok(sweep(&WORLD, &effects, size, &Settings::default(), draw)?.iter().any(claims))
+        });
+        assert!(claimed <= 0.05 + slack(trials), "{levels} levels: {claimed}");
+    }
+}
+
+#[test]
+fn looking_after_every_seed_rarely_claims_what_is_not_there() {
+    let trials = 100;
+    let size = Size { seeds: 20, images: 300 };
+    let claimed = share(trials, |draw| {
+        Ok(adaptive_sweep(&WORLD, &[0.0; 3], 3, size, draw)?.iter().any(claims))
+    });
+    assert!(claimed <= 0.05 + slack(trials), "{claimed}");
+}
+
+#[test]
+fn a_large_effect_is_found_and_a_detectable_one_mostly() {
+    let size = Size { seeds: 10, images: 744 };
+    let found = |effect: f64| {
+        share(200, |draw| {
+            let rows = sweep(&WORLD, &[effect, 0.0, 0.0], size, &Settings::default(), draw)?;
+            Ok(claims(&rows[0]))
+        })
+    };
+    assert!(found(0.1) > 0.95, "{}", found(0.1));
+    assert!((0.3..0.999).contains(&found(0.06)), "{}", found(0.06));
+}
+
+#[test]
+fn three_seeds_never_claim() {
+    let size = Size { seeds: 3, images: 744 };
+    let claimed = share(50, |draw| {
+        Ok(sweep(&WORLD, &[0.2], size, &Settings::default(), draw)?.iter().any(claims))
+    });
+    assert_eq!(claimed, 0.0);
+}

@@ -143,7 +143,9 @@ fn equivalence_p(difference: &Difference, margin: f64, replicates: Replicates) -
     let p = spread.tail(margin - difference.estimate.abs());
     match replicates {
         Replicates::Fixed => p,
-        Replicates::Adaptive => p.max(sequential::anytime_equivalence_p(by_seed, margin)),
+        Replicates::Adaptive => {
+            p.max(sequential::anytime_images_equivalence_p(by_seed, spread, margin))
+        }
     }
 }
 

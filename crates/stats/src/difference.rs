@@ -46,8 +46,9 @@ pub enum Evidence {
 /// 24, 1982).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Settings {
-    /// Over seeds on these images: [`permutation::sign_flip`] for a fixed number of seeds,
-    /// [`sequential::anytime_p`] where the results decided how many there are.
+    /// For a fixed number of seeds [`permutation::sign_flip`], over seeds on these images. Where the
+    /// results decided how many seeds there are, one that holds however often one looks
+    /// ([`sequential`]), over other images too where results are known by image.
     pub seeds_p: f64,
     /// Over what the interval covers: the smallest level at which it would still contain 0.
     pub spread_p: f64,
@@ -197,7 +198,10 @@ pub(crate) fn of_table(
     }
     let by_seed = table.seed_means();
     let evidence = Evidence::Settings(Settings {
-        seeds_p: seeds_p(&by_seed, replicates, seed),
+        seeds_p: match replicates {
+            Replicates::Fixed => permutation::sign_flip(&by_seed, seed),
+            Replicates::Adaptive => sequential::anytime_images_p(&by_seed, &spread),
+        },
         spread_p: spread.p(estimate),
     });
     Difference {
@@ -252,7 +256,10 @@ fn by_seed(
         Evidence::Alike
     } else {
         Evidence::Settings(Settings {
-            seeds_p: seeds_p(&differences, replicates, seed),
+            seeds_p: match replicates {
+                Replicates::Fixed => permutation::sign_flip(&differences, seed),
+                Replicates::Adaptive => sequential::anytime_p(&differences),
+            },
             spread_p: spread.p(estimate),
         })
     };
@@ -277,13 +284,6 @@ fn external(level: &External, baseline: &External, confidence: f64) -> Differenc
         seeds: 1,
         evidence: Evidence::Models(two_models::fisher(own, base)),
         sample: Sample::Single,
-    }
-}
-
-fn seeds_p(differences: &[f64], replicates: Replicates, seed: u64) -> f64 {
-    match replicates {
-        Replicates::Fixed => permutation::sign_flip(differences, seed),
-        Replicates::Adaptive => sequential::anytime_p(differences),
     }
 }
 

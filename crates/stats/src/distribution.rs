@@ -79,7 +79,7 @@ pub(crate) fn noncentral_f_cdf(x: f64, df1: f64, df2: f64, lambda: f64) -> f64 {
 /// The trapezoidal rule in the variable's logarithm, where the density is smooth and dies away on both
 /// sides, converges exponentially (Trefethen, Weideman, SIAM Review 56, 2014).
 pub(crate) fn chi_squared_nodes(df: f64) -> Vec<(f64, f64)> {
-    let step = 0.4 * (2.0 / df).sqrt().min(1.0);
+    let step = 0.2 * (2.0 / df).sqrt().min(1.0);
     let low = df.ln() - 1.0 - 56.0 / df;
     let high = (df + 10.0 * (2.0 * df).sqrt() + 30.0).ln();
     let log_density = |x: f64| df / 2.0 * x - x.exp() / 2.0;

@@ -13,61 +13,110 @@
 //! break it.
 
 use crate::crossed::mean;
+use crate::distribution::{bisect, t_upper};
+use crate::spread::Spread;
 
 /// How hard to bet for a difference of typical size: gently, for small effects that need many seeds, and
-/// hard, for clear ones. A quarter of the capital bets each on better and on worse.
+/// hard, for clear ones. Each has an even share of the capital.
 const STAKES: [f64; 2] = [1.0, 4.0];
 
-/// The p-value of "the level changes nothing" that holds at every number of seeds at once, two-sided:
-/// the inverse of the largest capital so far. `differences` are in the order in which seeds were run.
+/// The p-value of "the level changes nothing" on these test images that holds at every number of seeds at
+/// once, two-sided: the inverse of the largest capital so far. `differences` are in the order in which
+/// seeds were run.
 pub fn anytime_p(differences: &[f64]) -> f64 {
-    let best = capital(differences, &[1.0, -1.0]);
-    (1.0 / best).min(1.0)
+    anytime_p_beyond(differences, 0.0)
 }
 
-/// The p-value of "the true difference is as large as `margin` or larger, in either direction", which
-/// holds at every number of seeds at once: two one-sided tests, each by betting that differences fall
-/// short of the margin. Differences must be symmetric around one peak.
+/// The p-value of "the true difference is as large as `margin` or larger, in either direction", on these
+/// test images, which holds at every number of seeds at once: two one-sided tests, each by betting that
+/// differences fall short of the margin. Differences must be symmetric around one peak.
 pub fn anytime_equivalence_p(differences: &[f64], margin: f64) -> f64 {
-    let short_of = |margin: f64, side: f64| {
+    let short_of = |side: f64| {
         let short: Vec<f64> = differences.iter().map(|value| margin - side * value).collect();
-        (1.0 / capital(&short, &[1.0])).min(1.0)
+        in_either(&[&short])
     };
-    short_of(margin, 1.0).max(short_of(margin, -1.0))
+    short_of(1.0).max(short_of(-1.0))
+}
+
+/// As [`anytime_p`], for other test images too. However many seeds there are, the images stay: on them
+/// two settings that are equally good elsewhere may truly differ, and looking often would find it. So
+/// half of alpha bounds how far these images may lie from all images, and the other half bets that the
+/// differences lie beyond that bound.
+pub(crate) fn anytime_images_p(differences: &[f64], spread: &Spread) -> f64 {
+    smallest_alpha(|alpha| {
+        anytime_p_beyond(differences, images_bound(spread, alpha / 4.0)) <= alpha / 2.0
+    })
+}
+
+/// As [`anytime_equivalence_p`], for other test images too.
+pub(crate) fn anytime_images_equivalence_p(
+    differences: &[f64],
+    spread: &Spread,
+    margin: f64,
+) -> f64 {
+    smallest_alpha(|alpha| {
+        let left = margin - images_bound(spread, alpha / 2.0);
+        left > 0.0 && anytime_equivalence_p(differences, left) <= alpha / 2.0
+    })
 }
 
 /// The fewest seeds at which [`anytime_p`] can reach `alpha`, Holm's correction over `family` comparisons
-/// included.
+/// and half of it for the images included.
 pub fn seeds_needed(alpha: f64, family: usize) -> usize {
     let mut differences = vec![1.0];
-    while anytime_p(&differences) * family.max(1) as f64 > alpha {
+    while anytime_p(&differences) * 2.0 * family.max(1) as f64 > alpha {
         differences.push(1.0);
     }
     differences.len()
 }
 
-/// The largest capital on the way, starting from 1 and spread evenly over directions and stakes.
-fn capital(differences: &[f64], directions: &[f64]) -> f64 {
-    let mut bets: Vec<(f64, f64)> = directions
-        .iter()
-        .flat_map(|direction| STAKES.map(|stake| (direction * stake, 1.0)))
-        .collect();
-    let (mut squares, mut seen, mut best) = (0.0, 0.0, 1.0_f64);
-    for difference in differences {
-        // The scale may use the size of this difference: only its sign is the coin.
-        squares += difference * difference;
-        seen += 1.0;
-        if squares == 0.0 {
-            continue;
-        }
-        let relative = difference / (squares / seen).sqrt();
-        for (stake, capital) in &mut bets {
-            *capital *= 1.0 + (*stake * relative).tanh();
-        }
-        let capitals: Vec<f64> = bets.iter().map(|(_, capital)| *capital).collect();
-        best = best.max(mean(&capitals));
+/// The p-value of "the true difference lies between minus and plus `bound`": bets that differences lie
+/// above it, and bets that they lie below. Beyond 0 the differences must be symmetric around one peak.
+fn anytime_p_beyond(differences: &[f64], bound: f64) -> f64 {
+    let above: Vec<f64> = differences.iter().map(|value| value - bound).collect();
+    let below: Vec<f64> = differences.iter().map(|value| -value - bound).collect();
+    in_either(&[&above, &below])
+}
+
+/// How far the images' part of a mean lies from the truth at most, but for a chance of `tail` on each side.
+fn images_bound(spread: &Spread, tail: f64) -> f64 {
+    t_upper(tail, spread.image_df()) * spread.images_alone().sqrt()
+}
+
+/// The smallest alpha at which a test rejects that rejects at every larger one.
+fn smallest_alpha(rejects: impl Fn(f64) -> bool) -> f64 {
+    if !rejects(1.0) {
+        return 1.0;
     }
-    best
+    bisect(-30.0, 0.0, |log_alpha| !rejects(log_alpha.exp())).exp()
+}
+
+/// The inverse of the largest capital of bets that values are positive, the start spread evenly over
+/// `games` and stakes.
+fn in_either(games: &[&[f64]]) -> f64 {
+    let paths: Vec<Vec<f64>> = games.iter().map(|values| capital(values)).collect();
+    let seeds = paths.first().map_or(0, Vec::len);
+    let at = |seed: usize| mean(&paths.iter().map(|path| path[seed]).collect::<Vec<f64>>());
+    1.0 / (0..seeds).map(at).fold(1.0, f64::max)
+}
+
+/// The capital after each seed, starting from 1, of bets that values are positive.
+fn capital(values: &[f64]) -> Vec<f64> {
+    let mut stakes = STAKES.map(|stake| (stake, 1.0));
+    let (mut squares, mut seen) = (0.0, 0.0);
+    values
+        .iter()
+        .map(|value| {
+            // The scale may use the size of this value: only its sign is the coin.
+            squares += value * value;
+            seen += 1.0;
+            let relative = if squares > 0.0 { value / f64::sqrt(squares / seen) } else { 0.0 };
+            for (stake, capital) in &mut stakes {
+                *capital *= 1.0 + (*stake * relative).tanh();
+            }
+            mean(&stakes.map(|(_, capital)| capital))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -80,17 +129,12 @@ mod tests {
     fn bets_on_fair_coins_are_fair() {
         let sizes = [0.3, 0.0, 1.2, 0.05, 0.7, 0.7];
         let last_capital = |signs: u32| -> f64 {
-            let mut product = [1.0; 2];
-            let (mut squares, mut seen) = (0.0, 0.0);
-            for (at, size) in sizes.iter().enumerate() {
-                let value = if signs >> at & 1 == 0 { *size } else { -size };
-                squares += value * value;
-                seen += 1.0;
-                for (stake, product) in STAKES.iter().zip(&mut product) {
-                    *product *= 1.0 + (stake * value / f64::sqrt(squares / seen)).tanh();
-                }
-            }
-            mean(&product)
+            let values: Vec<f64> = sizes
+                .iter()
+                .enumerate()
+                .map(|(at, size)| if signs >> at & 1 == 0 { *size } else { -size })
+                .collect();
+            capital(&values)[5]
         };
         let total: f64 = (0..64).map(last_capital).sum();
         assert!((total / 64.0 - 1.0).abs() < 1e-12, "{total}");
@@ -117,7 +161,7 @@ mod tests {
 
     #[test]
     fn more_comparisons_need_more_seeds() {
-        assert_eq!([1, 2, 4, 8].map(|family| seeds_needed(0.05, family)), [6, 7, 8, 9]);
+        assert_eq!([1, 2, 4, 8].map(|family| seeds_needed(0.05, family)), [7, 8, 9, 10]);
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Spread {
         (self.by_images - self.residual).max(0.0)
     }
 
+    /// Degrees of freedom of the images' variance; infinite where it is not estimated.
+    pub(crate) fn image_df(&self) -> f64 {
+        self.image_df
+    }
+
     /// Probability that the mean lies more than `distance` above the truth.
     pub(crate) fn tail(&self, distance: f64) -> f64 {
         let df = self.seed_df.unwrap_or(1.0);

@@ -1,9 +1,8 @@
 //! The winner's curse: the best of several levels on the same test images looks better than it is.
 
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use crate::bootstrap::pigeonhole;
 use crate::difference::PairError;
 use crate::level::PerImage;
 
@@ -43,16 +42,8 @@ pub fn selection(levels: &[&PerImage], seed: u64) -> Result<Selection, PairError
     let tables = common(levels)?;
     let scores: Vec<f64> =
         tables.iter().map(|table| crate::crossed::mean(&table.concat())).collect();
-    let (seeds, images) = (tables[0].len(), tables[0][0].len());
     let best = best_of(&scores);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let draws: Vec<Vec<f64>> = (0..DRAWS)
-        .map(|_| {
-            let seed_counts = counts(&mut rng, seeds);
-            let image_counts = counts(&mut rng, images);
-            tables.iter().map(|table| weighted(table, &seed_counts, &image_counts)).collect()
-        })
-        .collect();
+    let draws = pigeonhole(&tables, DRAWS, seed);
     let centre = crate::crossed::mean(&scores);
     let kept = kept_spread(&scores, &draws);
     let moved: Vec<f64> = scores.iter().map(|score| centre + kept * (score - centre)).collect();
@@ -111,23 +102,6 @@ fn common<'a>(levels: &[&'a PerImage]) -> Result<Vec<Vec<&'a [f64]>>, PairError>
         .iter()
         .map(|level| shared.iter().filter_map(|seed| level.run(*seed)).collect())
         .collect())
-}
-
-fn weighted(table: &[&[f64]], seed_counts: &[f64], image_counts: &[f64]) -> f64 {
-    let row = |run: &&[f64]| -> f64 {
-        run.iter().zip(image_counts).map(|(cell, count)| cell * count).sum()
-    };
-    let total: f64 = table.iter().zip(seed_counts).map(|(run, count)| count * row(run)).sum();
-    total / (seed_counts.len() * image_counts.len()) as f64
-}
-
-/// How often each of `size` things is drawn in `size` draws with replacement.
-fn counts(rng: &mut ChaCha8Rng, size: usize) -> Vec<f64> {
-    let mut counts = vec![0.0; size];
-    for _ in 0..size {
-        counts[rng.random_range(0..size)] += 1.0;
-    }
-    counts
 }
 
 /// The first of the largest values.

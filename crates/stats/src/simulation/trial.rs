@@ -2,6 +2,7 @@
 //! many of them.
 
 use super::World;
+use crate::bootstrap::pigeonhole;
 use crate::compare::{Comparison, Next, Settings, compare, judge, next};
 use crate::difference::{Replicates, difference};
 use crate::level::{Level, LevelError, PerImage};
@@ -25,6 +26,20 @@ pub fn score_is_covered(world: &World, size: Size, draw: u64) -> Result<bool, Le
     let mut runs = world.runs(&[0.0], size.seeds, size.images, draw)?;
     let interval = runs.pop().and_then(|level| score(&Level::PerImage(level), 0.95).interval);
     Ok(interval.is_some_and(|interval| interval.contains(world.accuracy)))
+}
+
+/// Whether the middle 95 % of a pigeonhole bootstrap contain the truth: the method that was not chosen.
+///
+/// # Errors
+/// When the size is 0.
+pub fn bootstrap_is_covered(world: &World, size: Size, draw: u64) -> Result<bool, LevelError> {
+    const DRAWS: u32 = 400;
+    let runs = world.runs(&[0.0], size.seeds, size.images, draw)?;
+    let rows = (0..size.seeds).map(|seed| runs[0].table().row(seed)).collect();
+    let mut means: Vec<f64> = pigeonhole(&[rows], DRAWS, draw).into_iter().flatten().collect();
+    means.sort_by(f64::total_cmp);
+    let (low, high) = (means[DRAWS as usize / 40], means[DRAWS as usize * 39 / 40 - 1]);
+    Ok((low..=high).contains(&world.accuracy))
 }
 
 /// Whether the interval of a difference contains the true `effect`.

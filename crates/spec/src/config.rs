@@ -4,6 +4,7 @@
 //! list of valid keys, their documentation and the "did you mean". Words and defaults are Keras's where
 //! Keras has one (<https://keras.io/api/>), else the source document's.
 
+mod augment;
 mod callbacks;
 mod data;
 mod head;
@@ -15,6 +16,7 @@ mod train;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use augment::{Augment, FillMode, Shift, Views, Zoom};
 pub use callbacks::{EarlyStopping, Mode, Monitor, ReduceLrOnPlateau};
 pub use data::{Data, Interpolation, Validation};
 pub use head::{ClassWeight, KernelInitializer, Output};
@@ -42,4 +44,7 @@ pub struct Config {
     /// Lowers the learning rate when the monitored quantity has stopped improving; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
+    /// Changes the training images at random; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
 }

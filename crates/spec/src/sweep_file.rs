@@ -5,10 +5,10 @@
 //!   says holds over what the files below it say, key by key; a list of levels is replaced as a whole.
 //!   `title` alone is not taken over: it says what one file is about.
 //! - The baseline: the sections of [`Config`](crate::config::Config) (`[data]`, `[model]`, `[train]`,
-//!   `[early_stopping]`, `[reduce_lr_on_plateau]`), or a `[baseline]` table with the same sections, which
+//!   `[early_stopping]`, `[reduce_lr_on_plateau]`, `[augment]`), or a `[baseline]` table with the same sections, which
 //!   reads better in a file that extends another. Both may stand in one file; the same key may not.
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
-//! - `strategy` (`"ofat"`), `replicates` (1), `title`, `[schedule] devices`, and `[augment]`, still empty.
+//! - `strategy` (`"ofat"`), `replicates` (1), `title` and `[schedule] devices`.
 //!
 //! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
 //!
@@ -19,7 +19,7 @@
 //! `data.train`, never `train`.
 //!
 //! # Leaving out
-//! `early_stopping` and `reduce_lr_on_plateau` are on when any layer mentions them; `false` switches them
+//! `early_stopping`, `reduce_lr_on_plateau` and `augment` are on when any layer mentions them; `false` switches them
 //! off and forgets what the layers below set in them, `true` switches them on with defaults. `false` takes
 //! every other key away that may be absent for good (`test`, `steps_per_epoch`), and an inherited factor.
 //!

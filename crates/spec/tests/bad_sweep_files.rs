@@ -68,6 +68,17 @@ snapshots! {
     unknown_key_at_the_top: extending("replicate = 3\nbatch_size = 16\nseed = 1\n\n[factor]\nepochs = [1]\n");
     unknown_key_in_the_schedule: extending("[schedule]\ndevice = \"cpu\"\n");
     key_in_augment: extending("[augment]\nflip = true\n");
+    wrong_augmentation: extending(
+        "[augment]\nrotation_range = 400\nwidth_shift_range = -0.1\nheight_shift_range = \"0.1\"\n\
+         shear_range = 90\nzoom_range = 1.5\nbrightness_range = [1.2, 0.8]\nchannel_shift_range = [0]\n\
+         horizontal_flip = 1\nfill_mode = \"reflekt\"\ncval = 256\nviews = 0\n"
+    );
+    wrong_ranges: extending(
+        "[augment]\nzoom_range = [0, 1.2]\nbrightness_range = [0.5, 1, 2]\nviews = \"new\"\n\
+         width_shift_range = [-10, 10]\n"
+    );
+    shift_of_nothing: extending("[augment]\nwidth_shift_range = 1\n");
+    shift_out_of_sight: extending("[factors]\nheight_shift_range = [0.1, 224, 300.5]\n");
     unknown_factor: extending("[factors]\nbatchsize = [16, 32]\n");
     unknown_key_in_a_level: extending("[factors]\nmodel = [{ label = \"A\", backbon = \"resnet50\" }]\n");
     section_taken_for_a_key: extending("[baseline]\ntrain = \"../train\"\n");

@@ -36,6 +36,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
         shown += "\n";
     }
     insta::assert_snapshot!(shown, @r"
+        augment (Augmentation, x5): augment = [off*] [flips] [strong]
         base (Baseline, x1)
         batch_size (Batch size, x5): batch_size = [16] [32*] [64]
         epochs (Epochs, x5): epochs = [50*] [100]
@@ -121,7 +122,8 @@ fn the_baseline_mentions_every_key_there_is() {
         let definition = schema.pointer(reference.unwrap().trim_start_matches('#')).unwrap();
         for key in definition["properties"].as_object().unwrap().keys() {
             assert!(
-                file[section].get(key).is_some() || text.contains(&format!("\n# {key} = ")),
+                file.get(section).and_then(|section| section.get(key)).is_some()
+                    || text.contains(&format!("\n# {key} = ")),
                 "base.toml says nothing about {section}.{key}"
             );
         }

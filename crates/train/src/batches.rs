@@ -13,13 +13,14 @@ pub struct Batches {
     order: Vec<i64>,
     next: usize,
     batch_size: usize,
+    begun: u64,
     rng: ChaCha8Rng,
 }
 
 impl Batches {
     /// Batches of `batch_size`, at least 1, of `images` images, at least 1.
     pub fn new(images: usize, batch_size: usize, rng: ChaCha8Rng) -> Self {
-        Self { order: (0..images as i64).collect(), next: images, batch_size, rng }
+        Self { order: (0..images as i64).collect(), next: images, batch_size, begun: 0, rng }
     }
 
     /// Positions of the next batch's images.
@@ -27,10 +28,16 @@ impl Batches {
         if self.next >= self.order.len() {
             self.order.shuffle(&mut self.rng);
             self.next = 0;
+            self.begun += 1;
         }
         let start = self.next;
         self.next = (start + self.batch_size).min(self.order.len());
         &self.order[start..self.next]
+    }
+
+    /// The pass that the last batch belongs to, counted from 0.
+    pub fn pass(&self) -> u64 {
+        self.begun.saturating_sub(1)
     }
 }
 
@@ -44,8 +51,8 @@ mod tests {
     #[test]
     fn the_last_batch_of_a_pass_is_short() {
         let mut batches = Batches::new(40, 32, stream(1, Purpose::Shuffle));
-        let sizes: Vec<_> = (0..5).map(|_| batches.next_batch().len()).collect();
-        assert_eq!(sizes, [32, 8, 32, 8, 32]);
+        let sizes: Vec<_> = (0..5).map(|_| (batches.next_batch().len(), batches.pass())).collect();
+        assert_eq!(sizes, [(32, 0), (8, 0), (32, 1), (8, 1), (32, 2)]);
     }
 
     proptest! {

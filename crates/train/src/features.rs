@@ -5,12 +5,13 @@ mod cache;
 use std::path::Path;
 
 use serde::Serialize;
-use spec::config::Pooling;
+use spec::config::{Augment, Pooling};
 use spec::protocol::Stage;
 use spec::run_id::TRAINING_SEMANTICS;
 use tch::{Device, TchError, Tensor};
 use tracing::{info, warn};
 
+use crate::augment::{View, Views};
 use crate::backbones::Backbone;
 use crate::data::Square;
 use crate::graph::{Graph, LayerIndex, Mode};
@@ -57,6 +58,9 @@ struct Key<'a> {
     images: &'a str,
     image_size: u32,
     interpolation: &'a str,
+    /// What the images are changed by, and which of the changes it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<(&'a Augment, u32)>,
     preprocessing: Preprocessing,
     backbone: &'a str,
     weights: &'a str,
@@ -86,6 +90,63 @@ pub struct Request<'a> {
     pub square: Square,
     /// Where features are kept on disk.
     pub cache: &'a Path,
+}
+
+/// What the images of a set are seen as.
+#[derive(Debug, Clone, Copy)]
+enum Seen<'a> {
+    Themselves,
+    View { views: &'a Views, number: u32, count: u32 },
+}
+
+impl Seen<'_> {
+    /// What is seen of the images at these positions.
+    fn pixels(self, pixels: &Tensor, start: i64, count: i64) -> Result<Tensor, TchError> {
+        match self {
+            Self::Themselves => pixels.f_narrow(0, start, count),
+            Self::View { views, number, .. } => {
+                let view = |image| View { image, number: number.into() };
+                views.of(pixels, &(start..start + count).map(view).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// Of `images` images, how many were seen before this, and how many there are in all.
+    fn progress(self, images: i64) -> (i64, i64) {
+        match self {
+            Self::Themselves => (0, images),
+            Self::View { number, count, .. } => {
+                (images * i64::from(number), images * i64::from(count))
+            }
+        }
+    }
+}
+
+/// Computes the output of a frozen prefix.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    /// The frozen prefix.
+    pub prefix: Prefix<'a>,
+    /// Its weights.
+    pub loaded: Loaded,
+    /// Where it computes.
+    pub device: Device,
+}
+
+impl Encoder<'_> {
+    /// The features of images `[images, side, side, 3]` from 0 to 255, shaped as [`Features::of`] has
+    /// them.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
+        let _no_grad = tch::no_grad_guard();
+        let Prefix { backbone, cut, pooling } = self.prefix;
+        let input = backbone.preprocessing.apply(pixels, self.device)?;
+        let weights = &self.loaded.weights;
+        let map = backbone.graph.forward(weights, Graph::INPUT, cut, &input, Mode::Inference)?;
+        if self.prefix.is_pooled() { pool(&map, pooling) } else { map.f_permute([0, 2, 3, 1]) }
+    }
 }
 
 /// Features in memory.
@@ -121,61 +182,125 @@ impl Features {
         library: &mut Library,
         link: &Link<'_>,
     ) -> Result<Tensor, Halt> {
+        let key = self.key(set, request, Seen::Themselves)?;
+        if let Some(features) = self.memory.get(&key) {
+            return Ok(features.shallow_clone());
+        }
+        let features = self.kept(set, request, Seen::Themselves, library, link)?;
+        self.memory.insert(key, features.shallow_clone(), bytes(&features));
+        Ok(features)
+    }
+
+    /// The features of view 0 of every image of `set`, then those of view 1, and so on, `count` of them,
+    /// shaped and kept as [`Self::of`] has them. On disk every view has a file of its own.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; and when they would take too much memory together.
+    pub fn of_views(
+        &mut self,
+        set: &ImageSet,
+        (views, count): (&Views, u32),
+        request: &Request<'_>,
+        library: &mut Library,
+        link: &Link<'_>,
+    ) -> Result<Tensor, Halt> {
+        let seen = |number| Seen::View { views, number, count };
+        let key = format!("{count} from {}", self.key(set, request, seen(0))?);
+        if let Some(features) = self.memory.get(&key) {
+            return Ok(features.shallow_clone());
+        }
+        let images = set.folder.images.len() as i64;
+        let mut all: Option<Tensor> = None;
+        for number in 0..count {
+            let view = self.kept(set, request, seen(number), library, link)?;
+            let all = match &mut all {
+                Some(all) => all,
+                empty => {
+                    fits(images, count, bytes(&view))?;
+                    let mut shape = view.size();
+                    shape[0] *= i64::from(count);
+                    empty.insert(Tensor::f_empty(shape, (view.kind(), self.device))?)
+                }
+            };
+            all.f_narrow(0, images * i64::from(number), images)?.f_copy_(&view)?;
+        }
+        let all = all.ok_or_else(|| Halt::Config("views must be at least 1".to_owned()))?;
+        self.memory.insert(key, all.shallow_clone(), bytes(&all));
+        Ok(all)
+    }
+
+    fn key(&self, set: &ImageSet, request: &Request<'_>, seen: Seen<'_>) -> Result<String, Halt> {
         let prefix = &request.prefix;
         let key = Key {
             semantics: TRAINING_SEMANTICS,
             images: &set.fingerprint,
             image_size: request.square.side,
             interpolation: request.square.interpolation.name(),
+            view: match seen {
+                Seen::Themselves => None,
+                Seen::View { views, number, .. } => Some((views.augment(), number)),
+            },
             preprocessing: prefix.backbone.preprocessing,
             backbone: request.name,
             weights: &request.loaded.id,
             cut: &prefix.backbone.graph.layers()[prefix.cut].name,
             pooling: prefix.is_pooled().then(|| prefix.pooling.name()),
             device: if self.device.is_cuda() { "cuda" } else { "cpu" },
-        }
-        .hash()?;
-        if let Some(features) = self.memory.get(&key) {
-            return Ok(features.shallow_clone());
-        }
-        let file = CacheFile::new(request.cache, &key);
+        };
+        key.hash()
+    }
+
+    /// Features from disk, else computed.
+    fn kept(
+        &self,
+        set: &ImageSet,
+        request: &Request<'_>,
+        seen: Seen<'_>,
+        library: &mut Library,
+        link: &Link<'_>,
+    ) -> Result<Tensor, Halt> {
+        let file = CacheFile::new(request.cache, &self.key(set, request, seen)?);
         let _lock = file.lock(|| link.check())?;
         let images = set.folder.images.len();
-        let features = match file.read(images as i64)? {
+        match file.read(images as i64)? {
             Found::Features(features) => {
                 info!("features of {images} images read from {}", file.path().display());
-                features.f_to_device(self.device)?
+                Ok(features.f_to_device(self.device)?)
             }
             found => {
                 if let Found::Broken(why) = found {
                     warn!("{} is broken ({why}) and computed anew", file.path().display());
                 }
                 let pixels = library.pixels(set, request.square, link)?;
-                let features = self.compute(&pixels, request, link)?;
+                let features = self.compute(&pixels, request, seen, link)?;
                 // Features that cannot be kept are still features.
                 if let Err(error) = file.write(&features) {
                     warn!("the features are not kept on disk: {}", chain(&error));
                 }
-                features
+                Ok(features)
             }
-        };
-        self.memory.insert(key, features.shallow_clone(), features.numel() * size_of::<f32>());
-        Ok(features)
+        }
     }
 
     fn compute(
         &self,
         pixels: &Tensor,
         request: &Request<'_>,
+        seen: Seen<'_>,
         link: &Link<'_>,
     ) -> Result<Tensor, Halt> {
         let _no_grad = tch::no_grad_guard();
+        let (prefix, loaded) = (request.prefix, request.loaded.clone());
+        let encoder = Encoder { prefix, loaded, device: self.device };
         let images = pixels.size()[0];
+        let (before, total) = seen.progress(images);
+        let progress =
+            |done| link.progress(Stage::Features, (before + done) as usize, total as usize);
         let mut features: Option<Tensor> = None;
         for start in (0..images).step_by(BATCH) {
-            link.progress(Stage::Features, start as usize, images as usize)?;
-            let batch = pixels.f_narrow(0, start, (images - start).min(BATCH as i64))?;
-            let batch = self.batch(&batch, request)?;
+            progress(start)?;
+            let count = (images - start).min(BATCH as i64);
+            let batch = encoder.encode(&seen.pixels(pixels, start, count)?)?;
             let all = match &mut features {
                 Some(all) => all,
                 empty => {
@@ -184,19 +309,32 @@ impl Features {
                     empty.insert(Tensor::f_empty(shape, (batch.kind(), self.device))?)
                 }
             };
-            all.f_narrow(0, start, batch.size()[0])?.f_copy_(&batch)?;
+            all.f_narrow(0, start, count)?.f_copy_(&batch)?;
         }
-        link.progress(Stage::Features, images as usize, images as usize)?;
+        progress(images)?;
         features.ok_or_else(|| Halt::Config("there are no images".to_owned()))
     }
+}
 
-    fn batch(&self, pixels: &Tensor, request: &Request<'_>) -> Result<Tensor, TchError> {
-        let Prefix { backbone, cut, pooling } = request.prefix;
-        let input = backbone.preprocessing.apply(pixels, self.device)?;
-        let weights = &request.loaded.weights;
-        let map = backbone.graph.forward(weights, Graph::INPUT, cut, &input, Mode::Inference)?;
-        if request.prefix.is_pooled() { pool(&map, pooling) } else { map.f_permute([0, 2, 3, 1]) }
+/// What 32-bit features take.
+fn bytes(features: &Tensor) -> usize {
+    features.numel() * size_of::<f32>()
+}
+
+/// Refuses views that fill the memory for features, given what one view of all images takes.
+fn fits(images: i64, count: u32, bytes: usize) -> Result<(), Halt> {
+    let all = bytes.saturating_mul(count as usize);
+    if count == 1 || all <= MOST_BYTES {
+        return Ok(());
     }
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    Err(Halt::Config(format!(
+        "the features of {count} views of {images} images would take {} MiB of memory, and {} MiB are the \
+         most: take at most views = {}, a pooling that leaves fewer features, or views = \"fresh\"",
+        mib(all),
+        mib(MOST_BYTES),
+        (MOST_BYTES / bytes).max(1),
+    )))
 }
 
 /// Turns a feature map `[images, channels, height, width]` into the head's input.
@@ -215,6 +353,16 @@ pub fn pool(map: &Tensor, pooling: Pooling) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn views_that_fill_the_memory_are_refused() {
+        // A view of 1,000 images with 62,720 features.
+        let view = 1000 * 62_720 * 4;
+        assert!(fits(1000, 8, view).is_ok());
+        let error = fits(1000, 9, view).unwrap_err().to_string();
+        assert!(error.contains("9 views of 1000 images would take 2154 MiB"), "{error}");
+        assert!(error.contains("at most views = 8"), "{error}");
+    }
 
     #[test]
     fn pooling_is_keras_s() {

@@ -8,6 +8,7 @@ use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::auc::auc;
+use crate::augment::{Augmented, View};
 use crate::batches::Batches;
 use crate::callbacks::{Reducer, Stopper, Verdict};
 use crate::lane::Lane;
@@ -47,6 +48,44 @@ impl Samples {
     }
 }
 
+/// What training reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Training<'a> {
+    /// The images, with labels.
+    pub samples: &'a Samples,
+    /// What is read of them in place of their inputs; absent: those.
+    pub augmented: Option<&'a Augmented<'a>>,
+}
+
+/// What a training step is shown.
+struct Shown {
+    /// Positions of the images in the folder.
+    images: Vec<i64>,
+    inputs: Tensor,
+}
+
+impl Training<'_> {
+    /// How many images a pass shows, each view of one counted.
+    fn in_a_pass(&self) -> usize {
+        self.samples.images.len() * self.augmented.map_or(1, Augmented::in_a_pass)
+    }
+
+    /// What a batch of a pass, counted from 0, shows: `batch` are numbers below [`Self::in_a_pass`].
+    fn shown(&self, batch: &[i64], pass: u64) -> Result<Shown, TchError> {
+        let all = &self.samples.images;
+        let images: Vec<i64> = batch.iter().map(|&shown| all[shown as usize % all.len()]).collect();
+        let inputs = match self.augmented {
+            None => self.samples.inputs(&images)?,
+            Some(augmented) => {
+                let number = |shown: i64| augmented.number(shown as usize / all.len(), pass);
+                let view = |(&image, &shown)| View { image, number: number(shown) };
+                augmented.inputs(&images.iter().zip(batch).map(view).collect::<Vec<_>>())?
+            }
+        };
+        Ok(Shown { images, inputs })
+    }
+}
+
 fn select(of: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
     of.f_index_select(0, &Tensor::f_from_slice(positions)?.f_to_device(of.device())?)
 }
@@ -70,22 +109,25 @@ pub struct Fit {
 /// When the loss is no longer finite, libtorch fails, or the run is stopped.
 pub fn fit(
     model: &mut Model<'_>,
-    train: &Samples,
+    train: Training<'_>,
     validation: Option<&Samples>,
     lane: &Lane<'_>,
     link: &Link<'_>,
 ) -> Result<Fit, Halt> {
     let config = lane.config;
-    let Some(targets) = &train.targets else {
+    let Training { samples, .. } = train;
+    let Some(targets) = &samples.targets else {
         return Err(Halt::Config("training images need labels".to_owned()));
     };
     let batch_size = config.train.batch_size as usize;
     let steps = match config.train.steps_per_epoch {
         Some(steps) => u64::from(steps),
-        None => train.images.len().div_ceil(batch_size) as u64,
+        // Of images, not of views: an epoch is as long with views as without.
+        None => samples.images.len().div_ceil(batch_size) as u64,
     };
     let order = lane.source.stream(Purpose::Shuffle);
-    let mut batches = Batches::new(train.images.len(), batch_size, order);
+    let in_a_pass = train.in_a_pass();
+    let mut batches = Batches::new(in_a_pass, batch_size, order);
     let mut stopper = config.early_stopping.clone().map(Stopper::new);
     let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
     let mut best: Option<Snapshot> = None;
@@ -95,10 +137,13 @@ pub fn fit(
     let note = |text: String| lane.note(text, link);
     let says = |stopper: &EarlyStopping| stopper.verbose > 0;
     let verbose = config.early_stopping.as_ref().is_some_and(says);
-    if batch_size > train.images.len() {
-        let images = train.images.len();
+    if batch_size > in_a_pass {
+        let what = match samples.images.len() {
+            images if images == in_a_pass => format!("{images} training images"),
+            images => format!("{in_a_pass} views of {images} training images"),
+        };
         note(format!(
-            "batch_size {batch_size} is more than the {images} training images: every step sees {images}"
+            "batch_size {batch_size} is more than the {what}: every step sees {in_a_pass}"
         ))?;
     }
 
@@ -111,18 +156,15 @@ pub fn fit(
         let mut seen = 0;
         for _ in 0..steps {
             link.check()?;
-            let images: Vec<_> = batches
-                .next_batch()
-                .iter()
-                .map(|&position| train.images[position as usize])
-                .collect();
+            let batch = batches.next_batch().to_vec();
+            let Shown { images, inputs } = train.shown(&batch, batches.pass())?;
             let targets = select(targets, &images)?;
-            let weights = match &train.weights {
+            let weights = match &samples.weights {
                 Some(weights) => Some(select(weights, &images)?),
                 None => None,
             };
             let weights = weights.as_ref();
-            let logits = model.step(&train.inputs(&images)?, &targets, weights, learning_rate)?;
+            let logits = model.step(&inputs, &targets, weights, learning_rate)?;
             totals.add(&logits, &targets, weights)?;
             seen += images.len() as u64;
         }

@@ -9,6 +9,7 @@
 pub mod allocator;
 mod answers;
 pub mod auc;
+pub mod augment;
 pub mod backbones;
 pub mod batches;
 pub mod callbacks;

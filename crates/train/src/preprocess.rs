@@ -58,7 +58,7 @@ impl Preprocessing {
     /// From -1 to 1: Keras's mode `tf`.
     pub const TF: Self = Self { channels: Channels::Rgb, mean: [127.5; 3], std: [127.5; 3] };
 
-    /// Turns pixels `[images, height, width, 3]` of 8 bits, red first, into the input of a backbone on
+    /// Turns pixels `[images, height, width, 3]` from 0 to 255, red first, into the input of a backbone on
     /// `device`, `[images, 3, height, width]` in 32-bit floats.
     ///
     /// Memory stays in the order of the pixels, which is PyTorch's `channels_last`: that saves a copy,
@@ -71,10 +71,11 @@ impl Preprocessing {
             Tensor::f_from_slice(&values.map(|value| value as f32))?.f_to_device(device)
         };
         let pixels = pixels.f_to_device(device)?.f_to_kind(Kind::Float)?;
-        let mut ordered = match self.channels {
+        let ordered = match self.channels {
             Channels::Rgb => pixels,
             Channels::Bgr => pixels.f_flip([-1])?,
         };
-        ordered.f_sub_(&constant(self.mean)?)?.f_div_(&constant(self.std)?)?.f_permute([0, 3, 1, 2])
+        // The first step makes a copy: floats on the device are still the caller's.
+        ordered.f_sub(&constant(self.mean)?)?.f_div_(&constant(self.std)?)?.f_permute([0, 3, 1, 2])
     }
 }

@@ -17,6 +17,8 @@ pub enum Purpose {
     Head,
     /// What dropout drops.
     Dropout,
+    /// What becomes of images in fresh views.
+    Augment,
     /// A backbone's initial weights, where they are not read from a file.
     Backbone,
 }
@@ -48,6 +50,7 @@ fn seeded(seed: u64, purpose: Purpose, fold: Option<u32>) -> ChaCha8Rng {
         Purpose::Shuffle => "shuffle",
         Purpose::Head => "head",
         Purpose::Dropout => "dropout",
+        Purpose::Augment => "augment",
         Purpose::Backbone => "backbone",
     };
     let mut hasher = blake3::Hasher::new_derive_key("sweep training randomness");

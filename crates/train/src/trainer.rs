@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
-use spec::config::{Config, Monitor, Validation};
+use spec::config::{Augment, Config, Monitor, Validation, Views as HowMany};
 use spec::protocol::{Event, RunOrder};
 use spec::record::{Outcome, Predictions};
 use tch::{Device, Tensor};
 
 use crate::answers::{Named, Sets, Trained, conclude};
+use crate::augment::{Augmented, Drawn, Views};
 use crate::backbones::Backbone;
 use crate::data::{Folder, Split, SplitError, Square};
 use crate::device::OneThread;
-use crate::features::{Features, Prefix, Request};
-use crate::fit::{Samples, fit, logits};
+use crate::features::{Encoder, Features, Prefix, Request};
+use crate::fit::{Samples, Training, fit, logits};
 use crate::graph::LayerIndex;
 use crate::head::Design;
 use crate::lane::Lane;
-use crate::library::{Library, Loaded, folders};
+use crate::library::{ImageSet, Library, Loaded, folders};
 use crate::link::{Halt, Link};
 use crate::loss::{Loss, class_weights};
 use crate::model::{Model, Start};
@@ -38,6 +39,8 @@ struct Task<'a> {
     /// Of the training images.
     labels: &'a [u32],
     classes: &'a [String],
+    /// What is read in place of the training images; absent: they.
+    augmented: Option<&'a Augmented<'a>>,
 }
 
 impl Trainer {
@@ -89,7 +92,21 @@ impl Trainer {
             test: test.map(|test| self.named(test, goal, &request, link)).transpose()?,
         };
 
-        let _one_thread = prefix.is_pooled().then(OneThread::begin);
+        let augmented = match &config.augment {
+            Some(augment) if augment.changes_images() => {
+                Some(self.augmented(&sets.train.set, augment, order.seed, &request, link)?)
+            }
+            Some(_) => {
+                let text =
+                    "augment has no setting that changes an image: none is changed".to_owned();
+                link.send(&Event::Note { run: order.run, text })?;
+                None
+            }
+            None => None,
+        };
+        // Views that are drawn for every step keep the whole backbone busy.
+        let is_head_alone = prefix.is_pooled() && !matches!(augmented, Some(Augmented::Drawn(_)));
+        let _one_thread = is_head_alone.then(OneThread::begin);
         let task = Task {
             prefix,
             first_trainable,
@@ -97,6 +114,7 @@ impl Trainer {
             loss,
             labels: &labels,
             classes: &classes,
+            augmented: augmented.as_ref(),
         };
         let mut models = Vec::new();
         for lane in &lanes {
@@ -138,7 +156,8 @@ impl Trainer {
             &train.inputs.f_narrow(0, 0, 1)?,
             start,
         )?;
-        let fit = fit(&mut model, &train, validation.as_ref(), lane, link)?;
+        let training = Training { samples: &train, augmented: task.augmented };
+        let fit = fit(&mut model, training, validation.as_ref(), lane, link)?;
         let ask = |samples: &Samples| logits(&model, samples, link);
         let test = sets.test.as_ref().map(|test| ask(&test.samples)).transpose()?;
         let validation = match validation {
@@ -152,6 +171,35 @@ impl Trainer {
     pub fn forget(&mut self) {
         self.library.clear();
         self.features.clear();
+    }
+
+    /// What training reads of the images of `set` in place of them. Of images that this run validates on
+    /// views are computed too: another seed trains on them.
+    fn augmented<'a>(
+        &mut self,
+        set: &ImageSet,
+        augment: &Augment,
+        seed: u64,
+        request: &Request<'a>,
+        link: &Link<'_>,
+    ) -> Result<Augmented<'a>, Halt> {
+        let (views, count) = match augment.views {
+            HowMany::Fresh => (Views::fresh(augment, seed), None),
+            HowMany::Fixed(count) => (Views::fixed(augment), Some(count)),
+        };
+        let prefix = request.prefix;
+        if let (Some(count), false) = (count, prefix.is_empty()) {
+            let views = (&views, count);
+            let inputs = self.features.of_views(set, views, request, &mut self.library, link)?;
+            return Ok(Augmented::Kept { inputs, count });
+        }
+        let pixels = self.library.pixels(set, request.square, link)?;
+        let encoder = (!prefix.is_empty()).then(|| Encoder {
+            prefix,
+            loaded: request.loaded.clone(),
+            device: self.device,
+        });
+        Ok(Augmented::Drawn(Box::new(Drawn { pixels, views, count, encoder })))
     }
 
     /// A folder's images with what the model reads of them.
@@ -237,6 +285,8 @@ fn check(config: &Config) -> Result<(), Halt> {
         "batch_size, epochs and steps_per_epoch must be at least 1".to_owned()
     } else if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
         format!("learning_rate is {}, and must be a number above 0", train.learning_rate)
+    } else if config.augment.as_ref().is_some_and(|augment| augment.views == HowMany::Fixed(0)) {
+        "views must be at least 1, or \"fresh\"".to_owned()
     } else if config.model.hidden.contains(&0) {
         "a hidden layer needs at least one unit".to_owned()
     } else if let Some(monitor) =

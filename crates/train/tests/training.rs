@@ -16,7 +16,7 @@ use tch::{Device, Tensor};
 use train::backbones::Backbone;
 use train::data::{Folder, Square, decode_all};
 use train::features::Prefix;
-use train::fit::{Samples, fit};
+use train::fit::{Samples, Training, fit};
 use train::graph::Graph;
 use train::head::Design;
 use train::lane::Lane;
@@ -155,6 +155,109 @@ fn features_are_computed_once() {
 }
 
 #[test]
+fn fixed_views_are_computed_once() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let mut trainer = Trainer::new(Device::Cpu);
+    let files = || {
+        let names = fs_err::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|end| end == "safetensors")).count()
+    };
+    let order = |number, rate: f64, views: u32| {
+        let edit = json!({
+            "train": { "learning_rate": rate, "epochs": 4, "steps_per_epoch": null },
+            "augment": { "rotation_range": 40, "horizontal_flip": true, "views": views },
+        });
+        order(root.path(), number, edit)
+    };
+    let first = run_with(&mut trainer, &order(1, 0.01, 2), &cache);
+    // An epoch counts images: twelve in batches of eight are two steps, and the second is full, for the
+    // pass goes on with the other views.
+    assert_eq!((first.finished().updates, first.finished().images_seen), (8, 64));
+    assert_eq!(first.predictions().images.len(), 8, "four to test and four to validate on");
+    assert_eq!(files(), 4, "training and test images, and two views of the former");
+    // Another learning rate sees the same views: in memory, and on disk.
+    assert_eq!(run_with(&mut trainer, &order(2, 0.02, 2), &cache).worked_on(), 0);
+    let from_disk = run(&order(1, 0.01, 2), &cache);
+    assert_eq!((from_disk.worked_on(), from_disk.epochs()), (0, first.epochs()));
+    // A third view is one more, and changes what is trained.
+    let third = run_with(&mut trainer, &order(3, 0.01, 3), &cache);
+    assert_eq!(files(), 5);
+    assert_ne!(third.epochs(), first.epochs());
+}
+
+#[test]
+fn images_to_validate_on_lend_training_nothing() {
+    for (freeze, views) in [
+        (json!("all"), json!("fresh")),
+        (json!("all"), json!(3)),
+        (json!({ "unfreeze_last": 10 }), json!("fresh")),
+        (json!({ "unfreeze_last": 10 }), json!(3)),
+        (json!("none"), json!("fresh")),
+        (json!("none"), json!(3)),
+    ] {
+        let root = plates(&["a", "b"]);
+        let cache = root.path().join("cache");
+        let edit = json!({
+            "model": { "freeze": freeze },
+            "train": { "epochs": 2, "steps_per_epoch": 3 },
+            "augment": { "rotation_range": 40, "zoom_range": [0.7, 1.0], "views": views },
+        });
+        let of = order(root.path(), 1, edit.clone());
+        let first = run(&of, &cache);
+        let again = run(&of, &root.path().join("other cache"));
+        assert_eq!(first.epochs(), again.epochs(), "{edit}");
+
+        // Another picture in place of one to validate on; then of one to train on.
+        let of_validation = |name: &str| {
+            let images = &first.predictions().images;
+            images.iter().any(|image| image.set == ImageSet::Validation && image.image == name)
+        };
+        let names: Vec<String> = (0..8).map(|number| format!("a/{number}.jpg")).collect();
+        let losses = |told: &Told| told.epochs().iter().map(|epoch| epoch.loss).collect::<Vec<_>>();
+        for aside in [true, false] {
+            let name = names.iter().find(|name| of_validation(name) == aside).unwrap();
+            let swapped = root.path().join("train").join(name);
+            fs_err::copy(root.path().join("test/b/1.jpg"), swapped).unwrap();
+            let second = run(&of, &cache);
+            assert_eq!(losses(&second) == losses(&first), aside, "{name} {edit}");
+        }
+    }
+}
+
+/// Views of pictures that look the same from all sides are the pictures: whichever way training comes by
+/// what it reads, it is the same training.
+#[test]
+fn views_are_trained_on_as_images_are() {
+    let root = plates(&["a", "b"]);
+    for class in ["a", "b"] {
+        for number in 0..8u8 {
+            let shade = image::Rgb([20 * number, 90, if class == "a" { 200 } else { 30 }]);
+            let path = root.path().join(format!("train/{class}/{number}.jpg"));
+            image::RgbImage::from_pixel(SIDE, SIDE, shade).save(path).unwrap();
+        }
+    }
+    let epochs = |freeze: &serde_json::Value, augment: serde_json::Value| {
+        let edit = json!({
+            "model": { "freeze": freeze },
+            "train": { "epochs": 2, "steps_per_epoch": 2 },
+            "augment": augment,
+        });
+        run(&order(root.path(), 1, edit), &root.path().join("cache")).epochs()
+    };
+    for freeze in [json!("all"), json!({ "unfreeze_last": 10 }), json!("none")] {
+        let plain = epochs(&freeze, json!(null));
+        for views in [json!("fresh"), json!(1)] {
+            let augment = json!({ "rotation_range": 90, "vertical_flip": true, "views": views });
+            for (plain, epoch) in plain.iter().zip(epochs(&freeze, augment)) {
+                let apart = (plain.loss / epoch.loss - 1.0).abs();
+                assert!(apart < 1e-3, "{freeze} {views}: {plain:?} {epoch:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn broken_features_are_computed_anew() {
     let root = plates(&["a", "b"]);
     let cache = root.path().join("cache");
@@ -235,7 +338,8 @@ fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
         Ok(())
     };
     let link = Link { emit: &emit, stopped: &|| false };
-    fit(&mut model, &samples, None, lane, &link).unwrap();
+    let training = Training { samples: &samples, augmented: None };
+    fit(&mut model, training, None, lane, &link).unwrap();
     epochs.into_inner()
 }
 
@@ -391,6 +495,21 @@ fn what_is_measured_and_said_of_epochs() {
         assert!(metrics.val_auc.is_some_and(|auc| (0.0..=1.0).contains(&auc)), "{metrics:?}");
     }
 
+    let mut augmented = order(root.path(), 1, edit.clone());
+    augmented.config.augment =
+        serde_json::from_value(json!({ "vertical_flip": true, "views": 3 })).unwrap();
+    let note = "batch_size 64 is more than the 36 views of 12 training images: every step sees 36";
+    assert_eq!(run(&augmented, &root.path().join("cache")).notes(), [note]);
+    augmented.config.augment =
+        serde_json::from_value(json!({ "rotation_range": 0, "views": 3 })).unwrap();
+    let still = run(&augmented, &root.path().join("cache"));
+    assert!(
+        still.notes()[0].starts_with("augment has no setting that changes"),
+        "{:?}",
+        still.notes()
+    );
+    assert_eq!(still.epochs(), told.epochs());
+
     let root = plates(&["a", "b", "c"]);
     let error = run(&order(root.path(), 1, edit), &root.path().join("cache")).error();
     assert_eq!(error, "val_auc is of two classes, and there are 3: watch val_loss");
@@ -429,6 +548,8 @@ fn what_cannot_be_trained_is_said() {
     assert_eq!(error, "learning_rate is NaN, and must be a number above 0");
     let error = refused(json!({ "train": { "steps_per_epoch": 0 } }));
     assert_eq!(error, "batch_size, epochs and steps_per_epoch must be at least 1");
+    let error = refused(json!({ "augment": { "horizontal_flip": true, "views": 0 } }));
+    assert_eq!(error, "views must be at least 1, or \"fresh\"");
     let error = refused(json!({ "train": { "class_weight": { "c": 2.0 } } }));
     assert_eq!(error, "class_weight names the class \"c\", and the classes are a, b");
     let error = refused(json!({ "model": { "weights": "imagenet" } }));

@@ -1,7 +1,9 @@
 //! What one key alone cannot tell: rules between keys, and meanings of values.
 
 use super::suggest::nearest;
-use crate::config::{Config, Cosine, LearningRateSchedule, Monitor, Validation, Weights};
+use crate::config::{
+    Augment, Config, Cosine, LearningRateSchedule, Monitor, Shift, Validation, Weights,
+};
 
 /// A rule that a configuration breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub(super) fn check(config: &Config) -> Vec<Violation> {
     violations.extend(misspelt_weights(&config.model.weights));
     violations.extend(overruled_reductions(config));
     violations.extend(endless_warmup(config));
+    if let Some(augment) = &config.augment {
+        violations.extend(empty_shifts(augment, config.data.image_size));
+    }
     violations
 }
 
@@ -66,6 +71,36 @@ fn endless_warmup(config: &Config) -> Option<Violation> {
             ("train.epochs", format!("{} epochs in all", config.train.epochs)),
         ],
     })
+}
+
+/// Shifts that move nothing, or all of an image out of sight.
+fn empty_shifts(augment: &Augment, side: u32) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (key, shift) in [
+        ("augment.width_shift_range", augment.width_shift_range),
+        ("augment.height_shift_range", augment.height_shift_range),
+    ] {
+        if shift == Shift::Pixels(1) {
+            violations.push(Violation {
+                message: format!("`{key}` of 1 moves nothing"),
+                help: "as in Keras a whole number n draws one of 0, ..., n - 1 pixels: write 2, or 1.0 \
+                       for anything up to one pixel"
+                    .to_owned(),
+                parts: vec![(key, "this is 0 pixels".to_owned())],
+            });
+        } else if shift.limit(side) >= f64::from(side) {
+            violations.push(Violation {
+                message: format!("`{key}` moves images out of sight"),
+                help: "from 1 on it is in pixels; a share of the side is below 1, such as 0.1"
+                    .to_owned(),
+                parts: vec![
+                    (key, format!("{} pixels", shift.limit(side))),
+                    ("data.image_size", format!("a side has {side}")),
+                ],
+            });
+        }
+    }
+    violations
 }
 
 fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) -> Option<Violation> {

@@ -15,8 +15,8 @@ use crate::devices::Devices;
 use crate::sweep::Strategy;
 
 /// The keys of a sweep file besides the sections of the configuration.
-const OWN_KEYS: [&str; 8] =
-    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule", "augment"];
+const OWN_KEYS: [&str; 7] =
+    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule"];
 
 /// More replicates than this are a slip of the finger: the standard error falls with the root.
 const MAX_REPLICATES: u32 = 10_000;
@@ -74,11 +74,6 @@ impl Document {
                         "devices" => self.devices = devices(&entry.value, reader),
                         _ => unknown_in("schedule", &["devices"], entry, reader),
                     }
-                }
-            }
-            "augment" => {
-                for entry in table("augment", node, reader).into_iter().flatten() {
-                    unknown_in("augment", &[], entry, reader);
                 }
             }
             name => match KEYS.section(name) {
@@ -193,11 +188,8 @@ fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut Reader<'_>
         Some(key) => format!("did you mean `{key}`?"),
         None => "unknown key".to_owned(),
     };
-    let problem = Problem::new(format!("[{table}] has no key {}", shown(&entry.key)));
-    let problem = match keys {
-        [] => problem.with_help(format!("[{table}] has no keys yet")),
-        keys => problem.with_help(format!("its keys are {}", keys.join(", "))),
-    };
+    let problem = Problem::new(format!("[{table}] has no key {}", shown(&entry.key)))
+        .with_help(format!("its keys are {}", keys.join(", ")));
     reader.report(&entry.key_span, label, problem);
 }
 

@@ -224,6 +224,7 @@ mod tests {
     #[test]
     fn every_field_of_a_configuration_is_a_key() {
         insta::assert_snapshot!(KEYS.listing(), @r"
+        [augment] brightness_range, channel_shift_range, cval, fill_mode, height_shift_range, horizontal_flip, rotation_range, shear_range, vertical_flip, views, width_shift_range, zoom_range
         [data] image_size, interpolation, test, train, validation
         [early_stopping] baseline, min_delta, mode, monitor, patience, restore_best_weights, start_from_epoch, verbose
         [model] backbone, dropout, freeze, hidden, kernel_initializer, output, pooling, weights
@@ -242,6 +243,8 @@ mod tests {
         assert_eq!(
             optional,
             [
+                "augment",
+                "augment.brightness_range",
                 "data.test",
                 "early_stopping",
                 "early_stopping.baseline",

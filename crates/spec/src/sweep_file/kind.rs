@@ -26,6 +26,8 @@ pub(super) enum Kind {
     /// Any keys, each with such a value.
     Map(Box<Self>),
     List(Box<Self>),
+    /// Two such numbers, the first no larger than the second.
+    Pair(Bounds),
     OneOf(Vec<Self>),
 }
 
@@ -79,6 +81,9 @@ impl Kind {
             ("boolean", _) => Self::Boolean,
             ("string", Some("path")) => Self::Path,
             ("string", _) => Self::Name,
+            ("array", _) if schema["minItems"] == 2 && schema["maxItems"] == 2 => {
+                Self::Pair(Bounds::new(&schema["items"]))
+            }
             ("array", _) => Self::List(Box::new(Self::new(&schema["items"], root))),
             ("object", _) if schema["additionalProperties"].is_object() => {
                 Self::Map(Box::new(Self::new(&schema["additionalProperties"], root)))
@@ -146,6 +151,9 @@ impl Kind {
             (Self::List(kind), Value::Array(items)) => {
                 return items.iter().find_map(|item| kind.mismatch(item));
             }
+            (Self::Pair(bounds), Value::Array(items)) => {
+                return pair_mismatch(*bounds, items, &node.span);
+            }
             (Self::OneOf(kinds), _) => return one_of_mismatch(kinds, node),
             (_, value) => format!("this is {}", value.kind()),
         };
@@ -211,7 +219,7 @@ impl Kind {
             Self::Boolean => matches!(value, Value::Boolean(_)),
             Self::Words(_) | Self::Path | Self::Name => matches!(value, Value::Text(_)),
             Self::Table(_) | Self::Map(_) => matches!(value, Value::Table(_)),
-            Self::List(_) => matches!(value, Value::Array(_)),
+            Self::List(_) | Self::Pair(_) => matches!(value, Value::Array(_)),
             Self::OneOf(kinds) => kinds.iter().any(|kind| kind.has_type_of(value)),
         }
     }
@@ -234,6 +242,25 @@ fn table_mismatch(keys: &[TableKey], entries: &[Entry], span: &Range<usize>) -> 
         |key: &&TableKey| key.required && !entries.iter().any(|entry| entry.key == key.name);
     let label = format!("`{}` is missing here", keys.iter().find(is_missing)?.name);
     Some(Mismatch { span: span.clone(), label, help: None })
+}
+
+fn pair_mismatch(bounds: Bounds, items: &[Node], span: &Range<usize>) -> Option<Mismatch> {
+    let example = Some("the least and the most, such as [0.8, 1.2]".to_owned());
+    if let Some(mismatch) = items.iter().find_map(|item| Kind::Number(bounds).mismatch(item)) {
+        return Some(Mismatch { help: mismatch.help.or(example), ..mismatch });
+    }
+    let number = |node: &Node| match node.value {
+        Value::Integer(number) => number as f64,
+        Value::Float(number) => number,
+        _ => f64::NAN,
+    };
+    let label = match items {
+        [low, high] if number(low) <= number(high) => return None,
+        [_, _] => "the first is the larger one".to_owned(),
+        [_] => "this is one number, not two".to_owned(),
+        items => format!("these are {} numbers, not two", items.len()),
+    };
+    Some(Mismatch { span: span.clone(), label, help: example })
 }
 
 fn one_of_mismatch(kinds: &[Kind], node: &Node) -> Option<Mismatch> {
@@ -310,6 +337,7 @@ impl fmt::Display for Bounds {
         match (self.min, self.above, max, self.below) {
             (Some(min), _, Some(max), _) => write!(f, " from {min} to {max}"),
             (Some(min), _, None, None) => write!(f, ", {min} or more"),
+            (Some(min), _, None, Some(below)) => write!(f, ", {min} or more and below {below}"),
             (None, Some(above), None, Some(below)) => write!(f, " above {above} and below {below}"),
             (None, Some(above), None, None) => write!(f, " above {above}"),
             _ => Ok(()),
@@ -355,6 +383,7 @@ impl Kind {
             }
             Self::Map(kind) => vec![format!("{{ name = {kind}, ... }}")],
             Self::List(kind) => vec![format!("a list, each {kind}")],
+            Self::Pair(bounds) => vec![format!("[lowest, highest], each a number{bounds}")],
             Self::OneOf(kinds) => kinds.iter().flat_map(Self::alternatives).collect(),
         }
     }

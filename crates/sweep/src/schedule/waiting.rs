@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use spec::config::{Backbone, Config, Freeze, Interpolation, Pooling};
+use spec::config::{Augment, Backbone, Config, Freeze, Interpolation, Pooling};
 use spec::run_id::{Fingerprints, RunId};
 
 /// What runs of one bundle share: the frozen part of the network and the images that go through it.
@@ -20,6 +20,7 @@ impl Prefix {
             fingerprints: &'a Fingerprints,
             image_size: u32,
             interpolation: Interpolation,
+            augment: Option<&'a Augment>,
             backbone: Backbone,
             freeze: &'a Freeze,
             pooling: Pooling,
@@ -28,6 +29,7 @@ impl Prefix {
             fingerprints,
             image_size: config.data.image_size,
             interpolation: config.data.interpolation,
+            augment: config.augment.as_ref(),
             backbone: config.model.backbone,
             freeze: &config.model.freeze,
             pooling: config.model.pooling,

@@ -22,6 +22,8 @@ pub struct Script {
     pub lingers: bool,
     /// Gets a line for each run that came to its end: `seed batch_size`.
     pub ledger: PathBuf,
+    /// Gets such a line for each run that begins.
+    pub begun: PathBuf,
     /// A Unix socket at which it checks in, where it is told to: `seed batch_size`.
     pub socket: PathBuf,
 }
@@ -45,6 +47,8 @@ pub struct Rule {
     pub seed: Option<u64>,
     /// Runs with this batch size; absent: any.
     pub batch_size: Option<u32>,
+    /// How often it happens to one run; absent: always.
+    pub times: Option<usize>,
     /// What happens.
     pub act: Act,
 }
@@ -62,6 +66,10 @@ pub enum Act {
     Fail,
     /// Ends as `diverged`.
     Diverge,
+    /// Ends as `out_of_memory`.
+    OutOfMemory,
+    /// Says that what runs need is broken.
+    Broken,
     /// The process ends with SIGABRT after two epochs.
     Abort,
     /// The process ends with this exit code after an epoch.

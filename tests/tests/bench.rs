@@ -16,6 +16,11 @@ use tempfile::TempDir;
 /// Longer than anything takes; so long before a test gives up on a program that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Whether tests may take minutes.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("SWEEP_TEST_LONG").is_some()
+}
+
 /// A folder of its own for each test.
 pub(crate) struct Bench {
     folder: TempDir,
@@ -60,6 +65,8 @@ impl Bench {
             test = "data/test"
             [model]
             weights = "none"
+            [schedule]
+            retries = 0
             "#,
         );
         bench.write(
@@ -94,6 +101,7 @@ impl Bench {
     pub(crate) fn script(&self, change: impl FnOnce(&mut Script)) {
         let script = Script {
             ledger: self.path("ledger"),
+            begun: self.path("begun"),
             socket: self.path("socket"),
             ..Script::default()
         };
@@ -120,6 +128,7 @@ impl Bench {
         let rule = |(seed, batch_size, act): &(u64, u32, Act)| Rule {
             seed: Some(*seed),
             batch_size: Some(*batch_size),
+            times: None,
             act: act.clone(),
         };
         self.script(|script| script.rules = rules.iter().map(rule).collect());

@@ -3,6 +3,7 @@
 
 mod bench;
 mod disk;
+mod failures;
 mod features;
 mod files;
 mod interrupt;

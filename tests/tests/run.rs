@@ -96,7 +96,8 @@ fn several_slots_share_the_work() {
 #[test]
 fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     let bench = Bench::new();
-    let rule = |seed, batch_size, act| Rule { seed, batch_size: Some(batch_size), act };
+    let rule =
+        |seed, batch_size, act| Rule { seed, batch_size: Some(batch_size), times: None, act };
     bench.script(|script| {
         script.rules = vec![rule(Some(2), 16, Act::Fail), rule(None, 64, Act::Diverge)];
     });

@@ -126,6 +126,13 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
+    /// What runs need is broken: images cannot be read or are not those that were planned, weights
+    /// cannot be loaded. Said in place of the `finished` of all runs under way, which stay open; the
+    /// sweep ends, since other runs would fare no better.
+    Broken {
+        /// What, where, and the way out.
+        cause: String,
+    },
     /// What the backbone makes of one image.
     Features {
         /// The image, as in the order.

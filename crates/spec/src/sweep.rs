@@ -1,6 +1,8 @@
 //! A sweep: a baseline, factors with levels, a strategy, replicates.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::devices::Devices;
@@ -57,10 +59,35 @@ pub struct Level {
 }
 
 /// Where and how a sweep runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The devices to use.
     pub devices: Devices,
+    /// Longest wall-clock time of a run, from its beginning to its end: then it is `timed_out`.
+    pub time_limit: Option<Duration>,
+    /// Longest time in which a worker with work says nothing (no epoch ends, no features are computed):
+    /// then it hangs and is ended.
+    pub silence_limit: Option<Duration>,
+    /// How often a run is tried again whose worker crashed or hung.
+    pub retries: u32,
+    /// Wait before the first of these; each further one waits twice as long.
+    pub retry_delay: Duration,
+    /// So many different runs failing in a row set their device aside.
+    pub set_aside_after: NonZeroU32,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            devices: Devices::default(),
+            time_limit: None,
+            // Longer than an epoch that anybody waits for.
+            silence_limit: Some(Duration::from_secs(4 * 60 * 60)),
+            retries: 2,
+            retry_delay: Duration::from_secs(5),
+            set_aside_after: NonZeroU32::MIN.saturating_add(9),
+        }
+    }
 }
 
 impl Sweep {

@@ -8,7 +8,7 @@
 //!   `[early_stopping]`, `[reduce_lr_on_plateau]`, `[augment]`), or a `[baseline]` table with the same sections, which
 //!   reads better in a file that extends another. Both may stand in one file; the same key may not.
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
-//! - `strategy` (`"ofat"`), `replicates` (1), `title` and `[schedule] devices`.
+//! - `strategy` (`"ofat"`), `replicates` (1), `title` and `[schedule]`.
 //!
 //! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
 //!
@@ -46,6 +46,7 @@ mod kind;
 mod layer;
 mod levels;
 mod overrides;
+mod schedule;
 mod source;
 mod stack;
 pub mod suggest;
@@ -58,9 +59,10 @@ pub use error::{LoadError, Problem};
 pub use overrides::{Override, ParseOverrideError};
 
 use crate::paths::ResultsDir;
-use crate::sweep::{Schedule, Strategy, Sweep};
+use crate::sweep::{Strategy, Sweep};
 use document::Document;
 use levels::WrittenFactor;
+use schedule::WrittenSchedule;
 use source::{Source, lexical};
 use stack::Stack;
 
@@ -108,9 +110,7 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
         seeds: (1..=said().find_map(|document| document.replicates).unwrap_or(1).into()).collect(),
         baseline: config,
         factors,
-        schedule: Schedule {
-            devices: said().find_map(|document| document.devices.clone()).unwrap_or_default(),
-        },
+        schedule: WrittenSchedule::resolve(said().map(|document| &document.schedule)),
     })
 }
 

@@ -101,6 +101,9 @@ snapshots! {
     wrong_table_value: extending("[baseline]\nfreeze = { unfreeze = 10 }\n");
     number_beyond_64_bits: extending("[train]\nbatch_size = 99999999999999999999\n");
     wrong_head: extending("replicates = 0\nstrategy = \"grid\"\ntitle = 5\nschedule = \"cpu\"\nfactors = []\n");
+    wrong_limits: extending(
+        "[schedule]\ntime_limit = \"0s\"\nsilence_limit = \"soon\"\nretries = -1\nretry_delay = false\nset_aside_after = 0\n"
+    );
     wrong_devices: extending("[schedule]\ndevices = \"gpu:0\"\n");
     section_that_is_no_table: extending("train = 5\nearly_stopping = \"off\"\n");
     list_outside_factors: extending("[train]\nbatch_size = [16, 32]\n");

@@ -198,10 +198,14 @@ fn factors_are_inherited_replaced_and_taken_away() {
     let write = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
     write(
         "a.toml",
-        "title = \"A\"\nreplicates = 4\nschedule.devices = \"cpu:2\"\ndata.train = \"t\"\n\
+        "title = \"A\"\nreplicates = 4\nschedule.devices = \"cpu:2\"\n\
+         schedule.time_limit = \"1m\"\nschedule.retries = 9\ndata.train = \"t\"\n\
          [factors]\nepochs = [5, 6]\nbatch_size = [16]\npooling = [\"gmp\"]\n",
     );
-    write("b.toml", "extends = \"a.toml\"\n[factors]\ntrain.batch_size = [8, 64]\n");
+    write(
+        "b.toml",
+        "extends = \"a.toml\"\nschedule.time_limit = false\n[factors]\ntrain.batch_size = [8, 64]\n",
+    );
     write("c.toml", "extends = \"b.toml\"\n[factors]\nlearning_rate = [1e-3]\npooling = false\n");
     let sweep = load(&folder.path().join("c.toml"), &[]).unwrap();
     let names: Vec<_> = sweep.factors.iter().map(|factor| factor.name.as_str()).collect();
@@ -210,6 +214,7 @@ fn factors_are_inherited_replaced_and_taken_away() {
     assert_eq!((sweep.name.as_str(), sweep.title), ("c", None));
     assert_eq!(sweep.seeds, [1, 2, 3, 4]);
     assert_eq!(sweep.schedule.devices, "cpu:2".parse::<Devices>().unwrap());
+    assert_eq!((sweep.schedule.time_limit, sweep.schedule.retries), (None, 9));
 }
 
 #[test]

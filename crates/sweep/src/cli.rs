@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -102,6 +103,12 @@ pub struct Run {
     /// Run those again that failed before
     #[arg(long)]
     pub retry_failed: bool,
+    /// Stop when N runs have failed or timed out; diverged and out of memory are findings, not failures
+    #[arg(long, value_name = "N")]
+    pub max_failures: Option<NonZeroU32>,
+    /// Stop at the first failure: --max-failures 1
+    #[arg(long, conflicts_with = "max_failures")]
+    pub fail_fast: bool,
     /// How scores are written
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,

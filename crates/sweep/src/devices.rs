@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use miette::Diagnostic;
 use spec::devices::Devices;
+use spec::sweep::Schedule;
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -13,6 +14,8 @@ use crate::exit::{self, Ends};
 pub struct SlotSpec {
     /// For people: `cpu 1`, `cuda 0`.
     pub name: String,
+    /// The device that it is a share of, for people: `the CPU`, `cuda 0`.
+    pub home: String,
     /// What the worker is told with `--device`.
     pub device: &'static str,
     /// CPU threads that the worker may use; at least 1.
@@ -66,39 +69,57 @@ pub enum DevicesError {
         /// Those of another.
         second: Devices,
     },
+    /// Sweeps that are run together want different limits.
+    #[error("the sweeps differ in [schedule], besides the devices")]
+    #[diagnostic(help("make the sections the same, or run the sweeps one by one"))]
+    DifferentLimits,
 }
 
 impl Ends for DevicesError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoSuchGpu { .. } => exit::ENVIRONMENT,
-            Self::Different { .. } => exit::USAGE,
+            Self::Different { .. } | Self::DifferentLimits => exit::USAGE,
         }
     }
 }
 
-/// The devices of sweeps that run together: what the command line says, else what all of them say.
+/// The schedule of sweeps that run together: what all of them say, on the devices that the command line
+/// names if it does.
 ///
 /// # Errors
 /// When they disagree.
 pub fn agree<'a>(
     command_line: Option<&Devices>,
-    sweeps: impl IntoIterator<Item = &'a Devices>,
-) -> Result<Devices, DevicesError> {
-    if let Some(devices) = command_line {
-        return Ok(devices.clone());
-    }
-    let mut agreed: Option<&Devices> = None;
-    for devices in sweeps {
+    sweeps: impl IntoIterator<Item = &'a Schedule>,
+) -> Result<Schedule, DevicesError> {
+    let mut agreed: Option<Schedule> = None;
+    for schedule in sweeps {
+        let devices = command_line.unwrap_or(&schedule.devices).clone();
+        let schedule = Schedule { devices, ..schedule.clone() };
         match agreed {
-            Some(first) if first != devices => {
-                let (first, second) = (first.clone(), devices.clone());
-                return Err(DevicesError::Different { first, second });
+            Some(Schedule { devices: first, .. }) if first != schedule.devices => {
+                return Err(DevicesError::Different { first, second: schedule.devices });
             }
-            _ => agreed = Some(devices),
+            Some(first) if first != schedule => return Err(DevicesError::DifferentLimits),
+            _ => agreed = Some(schedule),
         }
     }
-    Ok(agreed.cloned().unwrap_or_default())
+    Ok(agreed.unwrap_or_default())
+}
+
+/// The device of each slot, numbered from 0 in the order in which they come, and the devices' names.
+pub fn homes(slots: &[SlotSpec]) -> (Vec<usize>, Vec<String>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut homes = Vec::new();
+    for slot in slots {
+        let known = names.iter().position(|name| *name == slot.home);
+        homes.push(known.unwrap_or_else(|| {
+            names.push(slot.home.clone());
+            names.len() - 1
+        }));
+    }
+    (homes, names)
 }
 
 /// Shares `devices` of `machine` out.
@@ -134,6 +155,7 @@ fn cpu_slots(slots: usize, cores: usize) -> Vec<SlotSpec> {
     let threads = (cores / slots).max(1);
     let slot = |number| SlotSpec {
         name: format!("cpu {number}"),
+        home: "the CPU".to_owned(),
         device: "cpu",
         threads,
         environment: threads_environment(threads),
@@ -154,7 +176,8 @@ fn gpu_slots(gpus: impl ExactSizeIterator<Item = usize>, machine: &Machine) -> V
         // what nvidia-smi and the user call 0.
         environment.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
         environment.push(("CUDA_VISIBLE_DEVICES", machine.gpus[gpu].clone()));
-        SlotSpec { name: format!("cuda {gpu}"), device: "cuda", threads, environment }
+        let name = format!("cuda {gpu}");
+        SlotSpec { home: name.clone(), name, device: "cuda", threads, environment }
     };
     gpus.map(slot).collect()
 }
@@ -194,6 +217,28 @@ mod tests {
         for (devices, cores, gpus, expected) in table {
             assert_eq!(shared(devices, cores, gpus).unwrap(), expected, "{devices}");
         }
+    }
+
+    #[test]
+    fn sweeps_that_run_together_agree_on_the_schedule() {
+        let cpu: Devices = "cpu".parse().unwrap();
+        let on =
+            |devices: &str| Schedule { devices: devices.parse().unwrap(), ..Schedule::default() };
+        let other = Schedule { retries: 7, ..on("cpu") };
+        assert_eq!(agree(None, [&on("cpu"), &on("cpu")]).unwrap(), on("cpu"));
+        assert_eq!(agree(Some(&cpu), [&on("auto"), &on("cuda:1")]).unwrap(), on("cpu"));
+        let error = agree(None, [&on("cpu"), &on("cuda")]).unwrap_err();
+        assert!(matches!(error, DevicesError::Different { .. }), "{error}");
+        let error = agree(Some(&cpu), [&on("cpu"), &other]).unwrap_err();
+        assert_eq!(error, DevicesError::DifferentLimits);
+    }
+
+    #[test]
+    fn slots_of_the_cpu_are_on_one_device_and_gpus_are_devices() {
+        let machine = Machine { cores: 4, gpus: visible_gpus(3, None) };
+        let of = |devices: &str| homes(&share_out(&devices.parse().unwrap(), &machine).unwrap());
+        assert_eq!(of("cpu:3"), (vec![0, 0, 0], vec!["the CPU".to_owned()]));
+        assert_eq!(of("cuda:2,0"), (vec![0, 1], vec!["cuda 2".to_owned(), "cuda 0".to_owned()]));
     }
 
     #[test]

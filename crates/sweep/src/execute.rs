@@ -8,7 +8,7 @@ mod station;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
 
 use miette::Diagnostic;
@@ -17,11 +17,11 @@ use spec::record::Outcome;
 use spec::run_id::RunId;
 use thiserror::Error;
 
-use crate::devices::SlotSpec;
+use crate::devices::{self, SlotSpec};
 use crate::exit::{self, Ends};
 use crate::planning::Work;
 use crate::progress::{Activity, Progress};
-use crate::schedule::{Effect, Event, Scheduler, SlotId};
+use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
 use crate::store::{Store, WriteError};
 use crate::worker::{Heard, Line, Program, Worker, WorkerId};
 use signals::Signals;
@@ -34,6 +34,8 @@ pub enum End {
     Done,
     /// Somebody stopped it.
     Interrupted,
+    /// As many runs failed as were allowed to.
+    Enough(u32),
 }
 
 /// The sweep cannot go on.
@@ -49,6 +51,25 @@ pub enum ExecuteError {
         /// The worker.
         program: PathBuf,
         /// The rest of the sentence: how it ended, and its last words.
+        cause: String,
+    },
+    /// No device is left to run on.
+    #[error("every device is set aside; {device}: {cause}")]
+    #[diagnostic(help(
+        "look at what the runs said in attempts/*.log; then give the same command, with \
+         --retry-failed for those that failed: finished runs are kept"
+    ))]
+    NoDevice {
+        /// The last one.
+        device: String,
+        /// Why it was set aside.
+        cause: String,
+    },
+    /// What runs need is broken.
+    #[error("{cause}")]
+    #[diagnostic(help("mend it, then give the same command: finished runs are kept"))]
+    Broken {
+        /// What, in the worker's words.
         cause: String,
     },
     /// Results cannot be stored.
@@ -87,6 +108,7 @@ pub fn execute(
     work: Vec<Work>,
     program: &Program,
     slots: &[SlotSpec],
+    policy: Policy,
     store: &Store,
     progress: &mut Progress,
 ) -> Result<End, ExecuteError> {
@@ -94,8 +116,11 @@ pub fn execute(
     let (to, inbox) = mpsc::sync_channel(1024);
     let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
     let runs = work.iter().map(|work| (work.run(), work.prefix()));
+    let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
-        scheduler: Scheduler::new(runs, slots.len()),
+        began: Instant::now(),
+        scheduler: Scheduler::new(runs, &homes, policy),
+        devices,
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
         stations: slots.iter().map(|_| Station::default()).collect(),
         slots,
@@ -106,6 +131,7 @@ pub fn execute(
         starts: 0,
         signals: 0,
         interrupted: false,
+        enough: None,
         gave_up: None,
     };
     let end = execution.go_on(&inbox);
@@ -116,7 +142,11 @@ pub fn execute(
 }
 
 struct Execution<'a> {
+    /// The scheduler's clock counts from here.
+    began: Instant,
     scheduler: Scheduler,
+    /// The devices' names.
+    devices: Vec<String>,
     work: HashMap<RunId, Work>,
     stations: Vec<Station>,
     slots: &'a [SlotSpec],
@@ -129,17 +159,18 @@ struct Execution<'a> {
     signals: u32,
     /// Whether a run was stopped on its way.
     interrupted: bool,
-    gave_up: Option<String>,
+    /// How many runs failed, when these are as many as may.
+    enough: Option<u32>,
+    gave_up: Option<GiveUp>,
 }
 
 impl Execution<'_> {
     fn go_on(&mut self, inbox: &Receiver<Message>) -> Result<End, ExecuteError> {
         self.tell(Event::Begin)?;
         while !self.scheduler.is_over() {
-            let Some(message) = self.listen(inbox) else { break };
-            match message {
-                Message::Worker(worker, heard) => self.hear(worker, heard)?,
-                Message::Signal => {
+            match self.listen(inbox) {
+                Some(Message::Worker(worker, heard)) => self.hear(worker, heard)?,
+                Some(Message::Signal) => {
                     self.signals += 1;
                     if self.signals > 1 {
                         self.tell(Event::Abort)?;
@@ -150,12 +181,11 @@ impl Execution<'_> {
                     );
                     self.tell(Event::Stop)?;
                 }
+                None => self.tell(Event::Tick)?,
             }
         }
         match self.gave_up.take() {
-            Some(cause) => {
-                Err(ExecuteError::Worker { program: self.program.path().to_owned(), cause })
-            }
+            Some(why) => Err(self.error(why)),
             None => Ok(self.end()),
         }
     }
@@ -163,22 +193,40 @@ impl Execution<'_> {
     /// Somebody who stops it after the last run has ended is too late.
     fn end(&self) -> End {
         let left = !self.scheduler.is_done() || self.interrupted;
-        if self.signals > 0 && left { End::Interrupted } else { End::Done }
+        match self.enough {
+            _ if self.signals > 0 && left => End::Interrupted,
+            Some(failures) if left => End::Enough(failures),
+            _ => End::Done,
+        }
     }
 
-    /// The next message, after whatever is due before it.
+    fn error(&self, why: GiveUp) -> ExecuteError {
+        match why {
+            GiveUp::NoWorker(cause) => {
+                ExecuteError::Worker { program: self.program.path().to_owned(), cause }
+            }
+            GiveUp::NoDevice(device, cause) => {
+                let device = self.devices.get(device).cloned().unwrap_or_default();
+                ExecuteError::NoDevice { device, cause }
+            }
+            GiveUp::Broken(cause) => ExecuteError::Broken { cause },
+        }
+    }
+
+    /// The next message; none when something is due before it.
     fn listen(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
         loop {
             let now = Instant::now();
             self.stations.iter_mut().for_each(|station| station.hurry(now));
+            let stations = self.stations.iter().filter_map(Station::due);
+            let scheduler = self.scheduler.due(now - self.began).map(|due| self.began + due);
+            if scheduler.is_some_and(|due| due <= now) {
+                return None;
+            }
             // We hold a sender ourselves, so the channel cannot end.
-            let Some(due) = self.stations.iter().filter_map(Station::due).min() else {
-                return inbox.recv().ok();
-            };
-            match inbox.recv_timeout(due.saturating_duration_since(now)) {
-                Ok(message) => return Some(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
+            let Some(due) = stations.chain(scheduler).min() else { return inbox.recv().ok() };
+            if let Ok(message) = inbox.recv_timeout(due.saturating_duration_since(now)) {
+                return Some(message);
             }
         }
     }
@@ -219,11 +267,12 @@ impl Execution<'_> {
             }
             Said::Progress { stage, done, total } => {
                 self.progress.activity(slot, &Activity::Stage { stage, done, total });
-                Ok(())
+                self.tell(Event::News(slot))
             }
             Said::Started { run } => self.tell(Event::Started(slot, run)),
             Said::Finished { run, outcome } => self.tell(Event::Finished(slot, run, outcome)),
             Said::Idle => self.tell(Event::Idle(slot)),
+            Said::Broken { cause } => self.tell(Event::Broken(slot, cause)),
             Said::Epoch { run, metrics } => match station.attempt(run) {
                 Some(attempt) => {
                     attempt.epoch(metrics);
@@ -233,7 +282,7 @@ impl Execution<'_> {
                         let epoch = Activity::Epoch { label, others, epochs, metrics };
                         self.progress.activity(slot, &epoch);
                     }
-                    Ok(())
+                    self.tell(Event::News(slot))
                 }
                 None => self.not_under_way(slot, run),
             },
@@ -243,7 +292,7 @@ impl Execution<'_> {
                     if let Some(work) = self.work.get(&run) {
                         tracing::info!("{}: {text}", work.label);
                     }
-                    Ok(())
+                    self.tell(Event::News(slot))
                 }
                 None => self.not_under_way(slot, run),
             },
@@ -254,7 +303,7 @@ impl Execution<'_> {
             Said::Predictions { run, predictions } => match station.attempt(run) {
                 Some(attempt) => {
                     attempt.predictions(predictions);
-                    Ok(())
+                    self.tell(Event::News(slot))
                 }
                 None => self.not_under_way(slot, run),
             },
@@ -270,7 +319,7 @@ impl Execution<'_> {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             tracing::trace!(?event);
-            for effect in self.scheduler.handle(event) {
+            for effect in self.scheduler.handle(self.began.elapsed(), event) {
                 tracing::trace!(?effect);
                 events.extend(self.obey(effect)?);
             }
@@ -307,16 +356,26 @@ impl Execution<'_> {
                 }
             }
             Effect::Store(slot, run, outcome) => self.store_outcome(slot, run, outcome)?,
+            Effect::Again(slot, run, again) => self.leave_open(slot, run, &again)?,
             Effect::Stop(slot) => self.stations[slot].send(Order::Stop),
             Effect::Retire(slot) => {
                 self.progress.activity(slot, &Activity::Nothing);
                 self.stations[slot].retire(Instant::now());
             }
+            Effect::Terminate(slot) => {
+                self.progress.activity(slot, &Activity::Nothing);
+                self.stations[slot].terminate(Instant::now());
+            }
             Effect::Kill(slot) => {
                 self.progress.activity(slot, &Activity::Nothing);
                 self.stations[slot].kill();
             }
+            Effect::SetAside(device, why) => {
+                self.progress.say(&format!("{} is set aside: {why}", self.devices[device]));
+            }
+            Effect::Enough(failures) => self.enough = Some(failures),
             Effect::GiveUp(why) => self.gave_up = Some(why),
+            Effect::Look(_) => {}
         }
         Ok(None)
     }
@@ -338,6 +397,24 @@ impl Execution<'_> {
         let (result, log) = attempt.end(&station.device, outcome)?;
         station.last_log = Some(log);
         self.progress.ended(&work.label, &result.outcome, result.seconds);
+        Ok(())
+    }
+
+    /// An attempt came to nothing.
+    fn leave_open(&mut self, slot: SlotId, run: RunId, again: &Again) -> Result<(), ExecuteError> {
+        let Some(work) = self.work.get(&run) else { return Ok(()) };
+        let next = match again.next {
+            Next::In(wait) if wait.is_zero() => "it is tried again".to_owned(),
+            Next::In(wait) => format!("it is tried again in {}", humantime::format_duration(wait)),
+            Next::Alone => "it is tried again with the device for itself".to_owned(),
+            Next::WithNextSweep => "it stays open".to_owned(),
+        };
+        if let Some(attempt) = self.stations[slot].close(run) {
+            attempt.leave(&format!("{}\n{next}", again.cause))?;
+        }
+        let cause = again.cause.lines().next().unwrap_or_default();
+        let cause = cause.trim_end_matches("; its last words:");
+        self.progress.say(&format!("{}: {cause}; {next}", work.label));
         Ok(())
     }
 }

@@ -1,67 +1,36 @@
 //! Which run goes where and when: a state machine that does nothing itself.
 //!
-//! [`Scheduler::handle`] takes what happened and returns what to do. A run is in exactly one place:
-//! waiting, in the hands of one slot, or ended; no list of statuses has to agree with another. Retries,
-//! time limits and slots on other hosts are further events and effects.
+//! [`Scheduler::handle`] takes what happened and when, and returns what to do. A run is in exactly one
+//! place: waiting, waiting to be tried again, in the hands of one slot, in those of another
+//! orchestrator, or ended; no list of statuses has to agree with another.
 
+mod again;
+mod event;
+mod hand_out;
+mod health;
+mod losses;
+mod policy;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use spec::record::Outcome;
 use spec::run_id::RunId;
 
+use again::Retry;
+use health::Health;
+
+pub use event::{Again, DeviceId, Effect, Event, GiveUp, Next, SlotId};
+pub use policy::{Policy, Time};
 pub use slot::{Hand, Slot};
 pub use waiting::{Prefix, Waiting};
 
-/// A slot's place in the list of slots.
-pub type SlotId = usize;
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// Begin, with every slot vacant.
-    Begin,
-    /// The worker in this slot is up and speaks our protocol.
-    Ready(SlotId),
-    /// The worker began a run.
-    Started(SlotId, RunId),
-    /// The worker ended a run.
-    Finished(SlotId, RunId, Outcome),
-    /// The worker is done with its bundle.
-    Idle(SlotId),
-    /// The worker did something that no worker may: the text is the rest of "the worker ...".
-    Breach(SlotId, String),
-    /// The worker's process has ended and all that it said has been heard: the text is the
-    /// rest of "the worker ...".
-    Ended(SlotId, String),
-    /// End soon: nothing new, and workers stop what they do.
-    Stop,
-    /// End now: workers are killed and nothing more is stored.
-    Abort,
-}
-
-/// Something to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Start a worker in this vacant slot.
-    Start(SlotId),
-    /// Hand these runs to the slot's idle worker.
-    Assign(SlotId, Vec<RunId>),
-    /// The run has really begun: open its attempt.
-    Open(SlotId, RunId),
-    /// The run has ended: store how.
-    Store(SlotId, RunId, Outcome),
-    /// Ask the worker to stop its bundle.
-    Stop(SlotId),
-    /// Nothing is left to do for this worker: let it end by itself.
-    Retire(SlotId),
-    /// Kill the worker.
-    Kill(SlotId),
-    /// No worker can work here: the text is the rest of "the worker ...".
-    GiveUp(String),
-}
+/// How often to look what other orchestrators have done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether new work is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,31 +40,68 @@ enum Mode {
     Aborted,
 }
 
+/// What became of a run so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    /// Workers lost with it under way.
+    lost: u32,
+    /// Whether it was given a device for itself.
+    alone: bool,
+}
+
 /// The state of a sweep under way.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    slots: Vec<Slot>,
-    waiting: Waiting,
+    policy: Policy,
     mode: Mode,
+    slots: Vec<Slot>,
+    /// The device of each slot.
+    homes: Vec<DeviceId>,
+    health: Vec<Health>,
+    waiting: Waiting,
+    again: again::Again,
+    tries: HashMap<RunId, Tries>,
+    /// Runs that other orchestrators are at.
+    elsewhere: Vec<(RunId, Prefix)>,
+    next_look: Time,
+    failures: u32,
 }
 
 impl Scheduler {
-    /// Ready to [`Event::Begin`] with `runs`, in the order in which they should be done, on `slots`
-    /// vacant slots (at least one).
-    pub fn new(runs: impl IntoIterator<Item = (RunId, Prefix)>, slots: usize) -> Self {
-        debug_assert!(slots > 0, "without a slot nothing ever runs");
-        Self { slots: vec![Slot::Vacant; slots], waiting: Waiting::new(runs), mode: Mode::Working }
+    /// Ready to [`Event::Begin`] with `runs`, in the order in which they should be done, on vacant slots
+    /// (at least one), each on the device that `homes` says; devices are numbered from 0.
+    pub fn new(
+        runs: impl IntoIterator<Item = (RunId, Prefix)>,
+        homes: &[DeviceId],
+        policy: Policy,
+    ) -> Self {
+        debug_assert!(!homes.is_empty(), "without a slot nothing ever runs");
+        let devices = homes.iter().max().map_or(0, |last| last + 1);
+        Self {
+            policy,
+            mode: Mode::Working,
+            slots: vec![Slot::Vacant; homes.len()],
+            homes: homes.to_vec(),
+            health: vec![Health::default(); devices],
+            waiting: Waiting::new(runs),
+            again: again::Again::default(),
+            tries: HashMap::new(),
+            elsewhere: Vec::new(),
+            next_look: Time::ZERO,
+            failures: 0,
+        }
     }
 
     /// Whether nothing is left to do or to wait for.
     pub fn is_over(&self) -> bool {
-        let vacant = self.slots.iter().all(|slot| matches!(slot, Slot::Vacant));
-        vacant && (self.mode != Mode::Working || self.waiting.is_empty())
+        let vacant = self.slots.iter().all(Slot::is_vacant);
+        vacant && (self.mode != Mode::Working || self.is_done())
     }
 
     /// Whether every run has ended.
     pub fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.slots.iter().all(|slot| slot.runs() == 0)
+        let waiting = self.waiting.len() + self.elsewhere.len();
+        waiting == 0 && self.again.is_empty() && self.slots.iter().all(|slot| slot.runs() == 0)
     }
 
     /// The slots, for tests and for the curious.
@@ -103,114 +109,159 @@ impl Scheduler {
         &self.slots
     }
 
-    /// Takes what happened; returns what to do, in this order.
-    pub fn handle(&mut self, event: Event) -> Vec<Effect> {
+    /// When to [`Event::Tick`] at the latest, seen from `now`.
+    pub fn due(&self, now: Time) -> Option<Time> {
+        let limits = self.slots.iter().filter_map(|slot| self.limit(slot));
+        let working = self.mode == Mode::Working;
+        let again = self.again.due(now).filter(|_| working);
+        let look = (working && !self.elsewhere.is_empty()).then_some(self.next_look);
+        let starts = self.health.iter().map(|health| health.not_before);
+        let starts = starts.filter(|&at| working && at > now);
+        limits.chain(again).chain(look).chain(starts).min()
+    }
+
+    /// Takes what happened at `now`, which never goes back; returns what to do, in this order.
+    pub fn handle(&mut self, now: Time, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
-        match event {
-            Event::Begin => {}
-            Event::Ready(slot) => match self.slots[slot] {
-                Slot::Starting => self.slots[slot] = Slot::Idle { warm: None },
-                _ => self.breach(slot, "said hello twice".to_owned(), &mut effects),
-            },
-            Event::Started(slot, run) => match self.slots[slot].start(run) {
-                true => effects.push(Effect::Open(slot, run)),
-                false => self.breach(
-                    slot,
-                    format!("began run {run}, which it was not to begin"),
-                    &mut effects,
-                ),
-            },
-            Event::Finished(slot, run, outcome) => match self.slots[slot].finish(run) {
-                true => effects.push(Effect::Store(slot, run, outcome)),
-                false => {
-                    let what = format!("ended run {run}, which it had not begun");
-                    self.breach(slot, what, &mut effects);
-                }
-            },
-            Event::Idle(slot) => self.idle(slot, &mut effects),
-            Event::Breach(slot, what) => self.breach(slot, what, &mut effects),
-            Event::Ended(slot, how) => self.ended(slot, how, &mut effects),
-            Event::Stop => self.stop(&mut effects),
-            Event::Abort => self.abort(&mut effects),
-        }
+        self.take(now, event, &mut effects);
         if self.mode == Mode::Working {
-            self.hand_out(&mut effects);
+            self.hand_out(now, &mut effects);
         }
         effects
     }
 
-    fn idle(&mut self, slot: SlotId, effects: &mut Vec<Effect>) {
+    fn take(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Begin => {}
+            Event::Tick => self.tick(now, effects),
+            Event::Ready(slot) => match self.slots[slot] {
+                Slot::Starting { .. } => {
+                    self.health[self.homes[slot]].came_up();
+                    self.slots[slot] = Slot::Idle { warm: None };
+                }
+                _ => self.breach(now, slot, "said hello twice".to_owned(), effects),
+            },
+            Event::News(slot) => self.slots[slot].hear(now),
+            Event::Started(slot, run) => match self.slots[slot].start(run, now) {
+                true => {
+                    self.slots[slot].hear(now);
+                    effects.push(Effect::Open(slot, run));
+                }
+                false => {
+                    let what = format!("began run {run}, which it was not to begin");
+                    self.breach(now, slot, what, effects);
+                }
+            },
+            Event::Finished(slot, run, outcome) => {
+                self.finished(now, slot, run, outcome, effects);
+            }
+            Event::Idle(slot) => self.idle(now, slot, effects),
+            Event::Broken(slot, cause) => self.broken(slot, cause, effects),
+            Event::Breach(slot, what) => self.breach(now, slot, what, effects),
+            Event::Ended(slot, how) => self.ended(now, slot, how, effects),
+            Event::Taken(slot, run) => {
+                if let Some(prefix) = self.give_back(slot, run) {
+                    self.next_look = self.next_look.max(now + LOOK_EVERY);
+                    self.elsewhere.push((run, prefix));
+                }
+            }
+            Event::Done(slot, run) => _ = self.give_back(slot, run),
+            Event::DoneElsewhere(run) => self.elsewhere.retain(|(other, _)| *other != run),
+            Event::Free(run) => {
+                let freed = self.elsewhere.extract_if(.., |(other, _)| *other == run);
+                for (run, prefix) in freed {
+                    self.waiting.put_back(prefix, [run].into());
+                }
+            }
+            Event::Stop => self.stop(effects),
+            Event::Abort => self.abort(effects),
+        }
+    }
+
+    fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for slot in 0..self.slots.len() {
+            if self.limit(&self.slots[slot]).is_some_and(|limit| limit <= now) {
+                self.lose_patience(now, slot, effects);
+            }
+        }
+        if self.mode == Mode::Working && !self.elsewhere.is_empty() && self.next_look <= now {
+            self.next_look = now + LOOK_EVERY;
+            effects.push(Effect::Look(self.elsewhere.iter().map(|(run, _)| *run).collect()));
+        }
+    }
+
+    fn finished(
+        &mut self,
+        now: Time,
+        slot: SlotId,
+        run: RunId,
+        outcome: Outcome,
+        effects: &mut Vec<Effect>,
+    ) {
+        // Before it leaves the hand: whoever trains beside it in one worker is company too.
+        let company = self.has_company(slot);
+        let prefix = self.slots[slot].prefix();
+        let (true, Some(prefix)) = (self.slots[slot].finish(run), prefix) else {
+            let what = format!("ended run {run}, which it had not begun");
+            return self.breach(now, slot, what, effects);
+        };
+        self.slots[slot].hear(now);
+        let working = self.mode == Mode::Working;
+        match outcome {
+            Outcome::OutOfMemory { cause }
+                if working && company && !self.tries.get(&run).is_some_and(|tries| tries.alone) =>
+            {
+                self.tries.entry(run).or_default().alone = true;
+                let failed_on = self.homes[slot];
+                self.again.push(Retry { run, prefix, at: now, alone: true, failed_on });
+                effects.push(Effect::Again(slot, run, Again { cause, next: Next::Alone }));
+            }
+            // Nobody asked it to.
+            Outcome::Interrupted { .. } if working => {
+                self.try_again(now, slot, (run, prefix), outcome, effects);
+            }
+            outcome => self.store(slot, run, outcome, effects),
+        }
+    }
+
+    /// Stores how a run ended, and what that says of the device and the sweep.
+    fn store(&mut self, slot: SlotId, run: RunId, outcome: Outcome, effects: &mut Vec<Effect>) {
+        let device = self.homes[slot];
+        let failed = match &outcome {
+            Outcome::Finished(_) | Outcome::Diverged { .. } => {
+                self.health[device].worked();
+                None
+            }
+            Outcome::Failed { cause } | Outcome::TimedOut { cause } => Some(cause.clone()),
+            Outcome::OutOfMemory { .. } | Outcome::Interrupted { .. } => None,
+        };
+        effects.push(Effect::Store(slot, run, outcome));
+        if let Some(cause) = failed {
+            self.failures += 1;
+            if self.policy.max_failures.is_some_and(|most| self.failures == most.get())
+                && self.mode == Mode::Working
+            {
+                effects.push(Effect::Enough(self.failures));
+                self.stop(effects);
+            }
+            self.blame(slot, Some(run), cause, effects);
+        }
+    }
+
+    fn idle(&mut self, now: Time, slot: SlotId, effects: &mut Vec<Effect>) {
         match &self.slots[slot] {
             Slot::Busy { hand, .. } if self.mode != Mode::Working && hand.is_between_runs() => {
-                self.slots[slot] = Slot::Leaving;
+                let (prefix, rest) = self.drop_hand(slot);
+                self.waiting.put_back(prefix, rest);
                 effects.push(Effect::Retire(slot));
             }
-            Slot::Busy { prefix, hand } if hand.is_empty() => {
+            Slot::Busy { prefix, hand, .. } if hand.is_empty() => {
                 self.slots[slot] = Slot::Idle { warm: Some(*prefix) };
             }
             _ => {
                 let what = "said that it is idle, and it had runs to do".to_owned();
-                self.breach(slot, what, effects);
+                self.breach(now, slot, what, effects);
             }
-        }
-    }
-
-    /// The worker cannot be trusted any more; one that is leaving need not be. The runs under way bear
-    /// it, so that a worker which always breaks cannot go on for ever; the others get a fresh worker.
-    fn breach(&mut self, slot: SlotId, what: String, effects: &mut Vec<Effect>) {
-        match std::mem::replace(&mut self.slots[slot], Slot::Leaving) {
-            Slot::Vacant => self.slots[slot] = Slot::Vacant,
-            Slot::Leaving => {}
-            Slot::Starting => {
-                effects.push(Effect::Kill(slot));
-                self.give_up(what, effects);
-            }
-            Slot::Idle { .. } => effects.push(Effect::Kill(slot)),
-            Slot::Busy { prefix, hand } => {
-                effects.push(Effect::Kill(slot));
-                self.drop_hand(slot, prefix, hand, format!("{what}; it was killed"), effects);
-            }
-        }
-    }
-
-    fn ended(&mut self, slot: SlotId, how: String, effects: &mut Vec<Effect>) {
-        match std::mem::replace(&mut self.slots[slot], Slot::Vacant) {
-            Slot::Vacant | Slot::Leaving | Slot::Idle { .. } => {}
-            Slot::Starting => self.give_up(how, effects),
-            Slot::Busy { prefix, hand } => self.drop_hand(slot, prefix, hand, how, effects),
-        }
-    }
-
-    /// Accounts for everything that a lost worker had in hand.
-    fn drop_hand(
-        &mut self,
-        slot: SlotId,
-        prefix: Prefix,
-        hand: Hand,
-        cause: String,
-        effects: &mut Vec<Effect>,
-    ) {
-        let stopping = self.mode != Mode::Working;
-        let (mut lost, mut rest) = hand.into_parts();
-        let cause = format!("the worker {cause}");
-        // While stopping, a run that was not begun is no one's fault: it just waits on.
-        if lost.is_empty() && !stopping {
-            lost.extend(rest.pop_front());
-        }
-        for run in lost {
-            let cause = cause.clone();
-            let outcome =
-                if stopping { Outcome::Interrupted { cause } } else { Outcome::Failed { cause } };
-            effects.push(Effect::Store(slot, run, outcome));
-        }
-        self.waiting.put_back(prefix, rest);
-    }
-
-    /// A worker that does not come up here will not come up for the next run either.
-    fn give_up(&mut self, why: String, effects: &mut Vec<Effect>) {
-        if self.mode == Mode::Working {
-            effects.push(Effect::GiveUp(why));
-            self.stop(effects);
         }
     }
 
@@ -223,7 +274,7 @@ impl Scheduler {
             match slot {
                 Slot::Vacant => {}
                 // One that is leaving has nothing to do any more: whoever wants an end waits for no one.
-                Slot::Starting | Slot::Leaving => {
+                Slot::Starting { .. } | Slot::Leaving => {
                     *slot = Slot::Leaving;
                     effects.push(Effect::Kill(id));
                 }
@@ -239,39 +290,13 @@ impl Scheduler {
     fn abort(&mut self, effects: &mut Vec<Effect>) {
         self.mode = Mode::Aborted;
         for (id, slot) in self.slots.iter_mut().enumerate() {
-            if matches!(slot, Slot::Vacant) {
+            if slot.is_vacant() {
                 continue;
             }
             effects.push(Effect::Kill(id));
-            if let Slot::Busy { prefix, hand } = std::mem::replace(slot, Slot::Leaving) {
-                let (begun, rest) = hand.into_parts();
-                self.waiting.put_back(prefix, begun.into_iter().chain(rest).collect());
+            if let Slot::Busy { prefix, hand, .. } = std::mem::replace(slot, Slot::Leaving) {
+                self.waiting.put_back(prefix, hand.into_runs());
             }
-        }
-    }
-
-    fn hand_out(&mut self, effects: &mut Vec<Effect>) {
-        let shares = self.slots.len();
-        for id in 0..self.slots.len() {
-            let Slot::Idle { warm } = self.slots[id] else { continue };
-            let busy: Vec<Prefix> = self.slots.iter().filter_map(Slot::prefix).collect();
-            match self.waiting.take(warm, &busy, shares) {
-                Some((prefix, runs)) => {
-                    effects.push(Effect::Assign(id, runs.clone()));
-                    self.slots[id] = Slot::Busy { prefix, hand: Hand::new(runs) };
-                }
-                None => {
-                    self.slots[id] = Slot::Leaving;
-                    effects.push(Effect::Retire(id));
-                }
-            }
-        }
-        let starting = self.slots.iter().filter(|slot| matches!(slot, Slot::Starting)).count();
-        let wanted = self.waiting.len().saturating_sub(starting);
-        let vacant = self.slots.iter_mut().enumerate().filter(|(_, s)| matches!(s, Slot::Vacant));
-        for (id, slot) in vacant.take(wanted) {
-            *slot = Slot::Starting;
-            effects.push(Effect::Start(id));
         }
     }
 }

@@ -114,6 +114,7 @@ impl Worker<'_> {
     }
 
     fn begin(&self, order: &RunOrder) {
+        note(&self.script.begun, order);
         say(&Event::Started { run: order.run });
         eprintln!("seed {}: chatter", order.seed);
     }
@@ -137,6 +138,11 @@ impl Worker<'_> {
                 }
             }
             Act::Fail => Outcome::Failed { cause: "scripted failure\nin two lines".to_owned() },
+            Act::OutOfMemory => Outcome::OutOfMemory { cause: "CUDA out of memory".to_owned() },
+            Act::Broken => {
+                say(&Event::Broken { cause: "the images cannot be read".to_owned() });
+                return false;
+            }
             Act::Diverge => {
                 epoch(order, 1);
                 Outcome::Diverged { epoch: 2, cause: "the loss became infinite".to_owned() }
@@ -188,7 +194,7 @@ impl Worker<'_> {
         };
         let ended = !matches!(outcome, Outcome::Interrupted { .. });
         if ended {
-            self.note_in_ledger(order);
+            note(&self.script.ledger, order);
         }
         say(&Event::Finished { run, outcome });
         ended
@@ -199,6 +205,7 @@ impl Worker<'_> {
         let fits = |rule: &&script::Rule| {
             rule.seed.is_none_or(|seed| seed == order.seed)
                 && rule.batch_size.is_none_or(|size| size == batch_size)
+                && rule.times.is_none_or(|times| self.tries(order) <= times)
         };
         self.script.rules.iter().find(fits).map_or(Act::Finish, |rule| rule.act.clone())
     }
@@ -244,11 +251,21 @@ impl Worker<'_> {
         })
     }
 
-    fn note_in_ledger(&self, order: &RunOrder) {
-        let mut ledger =
-            fs_err::OpenOptions::new().append(true).create(true).open(&self.script.ledger).unwrap();
-        writeln!(ledger, "{} {}", order.seed, order.config.train.batch_size).unwrap();
+    /// How often this run began, this time included.
+    fn tries(&self, order: &RunOrder) -> usize {
+        let begun = fs_err::read_to_string(&self.script.begun).unwrap();
+        let this = line(order);
+        begun.lines().filter(|line| *line == this).count()
     }
+}
+
+fn line(order: &RunOrder) -> String {
+    format!("{} {}", order.seed, order.config.train.batch_size)
+}
+
+fn note(file: &Path, order: &RunOrder) {
+    let mut file = fs_err::OpenOptions::new().append(true).create(true).open(file).unwrap();
+    file.write_all(format!("{}\n", line(order)).as_bytes()).unwrap();
 }
 
 fn epoch(order: &RunOrder, number: u32) {

@@ -8,10 +8,10 @@ use super::error::Problem;
 use super::keys::{KEYS, Target};
 use super::layer::{Layer, home, shown};
 use super::levels::{WrittenFactor, line};
+use super::schedule::WrittenSchedule;
 use super::source::{Place, Reader, Source};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Value, entries};
-use crate::devices::Devices;
 use crate::sweep::Strategy;
 
 /// The keys of a sweep file besides the sections of the configuration.
@@ -29,7 +29,7 @@ pub(super) struct Document {
     pub(super) title: Option<String>,
     pub(super) strategy: Option<Strategy>,
     pub(super) replicates: Option<u32>,
-    pub(super) devices: Option<Devices>,
+    pub(super) schedule: WrittenSchedule,
     pub(super) baseline: Layer,
     pub(super) factors: Vec<WrittenFactor>,
 }
@@ -70,10 +70,7 @@ impl Document {
             "factors" => self.read_factors(entry, reader),
             "schedule" => {
                 for entry in table("schedule", node, reader).into_iter().flatten() {
-                    match entry.key.as_str() {
-                        "devices" => self.devices = devices(&entry.value, reader),
-                        _ => unknown_in("schedule", &["devices"], entry, reader),
-                    }
+                    self.schedule.read_entry(entry, reader);
                 }
             }
             name => match KEYS.section(name) {
@@ -157,20 +154,6 @@ fn replicates(node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
     None
 }
 
-fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
-    let label = match &node.value {
-        Value::Text(text) => match text.parse() {
-            Ok(devices) => return Some(devices),
-            Err(_) => "no such devices".to_owned(),
-        },
-        value => format!("this is {}", value.kind()),
-    };
-    let problem = Problem::new("`schedule.devices` must name devices")
-        .with_help("\"auto\", \"cpu\", \"cpu:4\" (slots), \"cuda\" or \"cuda:0,1\" (GPUs)");
-    reader.report(&node.span, label, problem);
-    None
-}
-
 fn table<'a>(name: &str, node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a [Entry]> {
     match &node.value {
         Value::Table(entries) => Some(entries),
@@ -183,7 +166,7 @@ fn table<'a>(name: &str, node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a 
     }
 }
 
-fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut Reader<'_>) {
+pub(super) fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut Reader<'_>) {
     let label = match nearest(&entry.key, keys.iter().copied()) {
         Some(key) => format!("did you mean `{key}`?"),
         None => "unknown key".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::env;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::thread;
 
@@ -18,14 +19,15 @@ use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::progress::Progress;
+use crate::schedule::Policy;
 use crate::store::{Holder, ReadError, Store, read_plan};
 use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     let sweeps = load(&args.files)?;
-    let devices =
-        devices::agree(args.devices.as_ref(), sweeps.iter().map(|sweep| &sweep.schedule.devices))?;
+    let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
+    let schedule = devices::agree(args.devices.as_ref(), schedules)?;
     // Before anything is written, so that a mistake leaves no trace.
     let mut planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
     let place = results.root().display().to_string();
@@ -61,11 +63,22 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
             console.say(&nothing_to_do(work.len(), failed));
             End::Done
         }
-        _ => start(open, work.len(), &devices, &store, console)?,
+        _ => {
+            let max_failures =
+                if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
+            let policy = Policy::new(&schedule, max_failures);
+            start(open, work.len(), (&schedule.devices, policy), &store, console)?
+        }
     };
     if end == End::Interrupted {
         console.say("interrupted: give the same command to go on");
         return Ok(exit::INTERRUPTED);
+    }
+    if let End::Enough(failures) = end {
+        console.say(&format!(
+            "stopped after {}: give the same command to go on",
+            count(failures as usize, "failure")
+        ));
     }
     print_reports(&store, &plans, args, console)?;
     conclude(&store, &work, console)
@@ -113,7 +126,7 @@ fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure>
 fn start(
     open: Vec<Work>,
     total: usize,
-    devices: &Devices,
+    (devices, policy): (&Devices, Policy),
     store: &Store,
     console: &Console,
 ) -> Result<End, Failure> {
@@ -128,7 +141,7 @@ fn start(
         names(&slots)
     ));
     let mut progress = Progress::new(console, &slots, total, before);
-    Ok(execute(open, &program, &slots, store, &mut progress)?)
+    Ok(execute(open, &program, &slots, policy, store, &mut progress)?)
 }
 
 fn names(slots: &[SlotSpec]) -> String {

@@ -87,6 +87,15 @@ impl Station {
         }
     }
 
+    /// Ends a worker that hears nothing.
+    pub(super) fn terminate(&mut self, now: Instant) {
+        self.retire(now);
+        if let Some(worker) = &self.worker {
+            worker.terminate();
+            self.leaving = Some(Leaving { next: Push::Kill, at: now + PATIENCE });
+        }
+    }
+
     /// When a worker that was let go has to be hurried.
     pub(super) fn due(&self) -> Option<Instant> {
         self.leaving.map(|leaving| leaving.at)

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use spec::run_id::RunId;
 
 use super::Prefix;
+use super::policy::Time;
 
 /// A share of a device, by what the worker in it is doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +13,10 @@ pub enum Slot {
     /// No worker.
     Vacant,
     /// A worker that has not said hello yet.
-    Starting,
+    Starting {
+        /// Since when.
+        since: Time,
+    },
     /// A worker without work.
     Idle {
         /// What it computed last, and need not compute again.
@@ -24,6 +28,10 @@ pub enum Slot {
         prefix: Prefix,
         /// The runs not yet ended.
         hand: Hand,
+        /// When it last said anything.
+        heard: Time,
+        /// Whether its run has the device for itself.
+        alone: bool,
     },
     /// A worker that was told to end, or killed; nothing that it says counts.
     Leaving,
@@ -31,8 +39,8 @@ pub enum Slot {
 
 impl Slot {
     /// Begins `run`, if it is to come here.
-    pub(super) fn start(&mut self, run: RunId) -> bool {
-        self.hand().is_some_and(|hand| hand.start(run))
+    pub(super) fn start(&mut self, run: RunId, now: Time) -> bool {
+        self.hand().is_some_and(|hand| hand.start(run, now))
     }
 
     /// Ends `run`, if it is under way here.
@@ -40,11 +48,22 @@ impl Slot {
         self.hand().is_some_and(|hand| hand.finish(run))
     }
 
-    fn hand(&mut self) -> Option<&mut Hand> {
+    pub(super) fn hand(&mut self) -> Option<&mut Hand> {
         match self {
             Self::Busy { hand, .. } => Some(hand),
             _ => None,
         }
+    }
+
+    /// The worker said something.
+    pub(super) fn hear(&mut self, now: Time) {
+        if let Self::Busy { heard, .. } = self {
+            *heard = now;
+        }
+    }
+
+    pub(super) fn is_vacant(&self) -> bool {
+        matches!(self, Self::Vacant)
     }
 
     /// How many runs it has in hand.
@@ -67,8 +86,8 @@ impl Slot {
 /// The part of a bundle that has not ended: the runs under way, then those to come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hand {
-    /// In the order in which they began.
-    begun: Vec<RunId>,
+    /// In the order in which they began, with the time when they did.
+    begun: Vec<(RunId, Time)>,
     rest: VecDeque<RunId>,
 }
 
@@ -79,16 +98,22 @@ impl Hand {
 
     /// Begins `run`, if it is still to come: beside others and in any order, since a worker may train
     /// several together.
-    fn start(&mut self, run: RunId) -> bool {
+    fn start(&mut self, run: RunId, now: Time) -> bool {
         let place = self.rest.iter().position(|&waiting| waiting == run);
-        self.begun.extend(place.and_then(|place| self.rest.remove(place)));
+        self.begun.extend(place.and_then(|place| self.rest.remove(place)).map(|run| (run, now)));
         place.is_some()
     }
 
     /// Ends `run`, if it is under way.
     fn finish(&mut self, run: RunId) -> bool {
-        let place = self.begun.iter().position(|&begun| begun == run);
+        let place = self.begun.iter().position(|&(begun, _)| begun == run);
         place.map(|place| self.begun.remove(place)).is_some()
+    }
+
+    /// Takes `run` out, if it is still to come.
+    pub(super) fn give_back(&mut self, run: RunId) -> bool {
+        let place = self.rest.iter().position(|&waiting| waiting == run);
+        place.and_then(|place| self.rest.remove(place)).is_some()
     }
 
     pub(super) fn is_between_runs(&self) -> bool {
@@ -100,8 +125,13 @@ impl Hand {
     }
 
     /// The runs under way.
-    pub fn begun(&self) -> &[RunId] {
-        &self.begun
+    pub fn begun(&self) -> impl Iterator<Item = RunId> {
+        self.begun.iter().map(|&(run, _)| run)
+    }
+
+    /// When the run began that is under way for longest.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.begun.iter().map(|&(_, since)| since).min()
     }
 
     /// The runs to come.
@@ -109,8 +139,13 @@ impl Hand {
         &self.rest
     }
 
-    /// The runs under way, and those to come.
-    pub(super) fn into_parts(self) -> (Vec<RunId>, VecDeque<RunId>) {
+    /// The runs under way with their beginnings, and those to come.
+    pub(super) fn into_parts(self) -> (Vec<(RunId, Time)>, VecDeque<RunId>) {
         (self.begun, self.rest)
+    }
+
+    /// All runs, those under way first.
+    pub(super) fn into_runs(self) -> VecDeque<RunId> {
+        self.begun.into_iter().map(|(run, _)| run).chain(self.rest).collect()
     }
 }

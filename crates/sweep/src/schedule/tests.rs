@@ -1,12 +1,17 @@
 //! The scheduler against simulated workers: polite ones in tables, nasty ones at random.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use spec::record::{Finished, Outcome};
 use spec::run_id::RunId;
 
-use super::{Effect, Event, Prefix, Scheduler, Slot, SlotId, Waiting};
+use super::{
+    Again, DeviceId, Effect, Event, GiveUp, Next, Policy, Prefix, Scheduler, Slot, SlotId, Time,
+    Waiting,
+};
 
 fn run(number: u8) -> RunId {
     RunId::from_digest([number; 32])
@@ -36,12 +41,81 @@ fn interrupted(cause: &str) -> Outcome {
     Outcome::Interrupted { cause: cause.to_owned() }
 }
 
-/// `runs` of one prefix on `slots`, begun.
-fn begun(runs: u8, slots: usize) -> Scheduler {
-    let mut scheduler = Scheduler::new((0..runs).map(|n| (run(n), prefix(0))), slots);
-    let effects = scheduler.handle(Event::Begin);
-    assert_eq!(effects.len(), slots.min(runs.into()));
+/// No second tries, no limits.
+fn strict() -> Policy {
+    Policy {
+        time_limit: None,
+        silence_limit: None,
+        hello_limit: seconds(300),
+        retries: 0,
+        retry_delay: seconds(5),
+        set_aside_after: 100,
+        max_failures: None,
+    }
+}
+
+fn seconds(seconds: u64) -> Time {
+    Duration::from_secs(seconds)
+}
+
+/// A scheduler and the time.
+struct Clocked {
+    scheduler: Scheduler,
+    now: Time,
+}
+
+impl Clocked {
+    fn handle(&mut self, event: Event) -> Vec<Effect> {
+        self.scheduler.handle(self.now, event)
+    }
+
+    /// What is due after so many seconds.
+    fn wait(&mut self, for_seconds: u64) -> Vec<Effect> {
+        self.now += seconds(for_seconds);
+        self.handle(Event::Tick)
+    }
+
+    fn due(&self) -> Option<u64> {
+        self.scheduler.due(self.now).map(|due| due.as_secs())
+    }
+
+    fn is_over(&self) -> bool {
+        self.scheduler.is_over()
+    }
+
+    fn is_done(&self) -> bool {
+        self.scheduler.is_done()
+    }
+}
+
+/// `runs` of one prefix on slots of the devices `homes`, begun.
+fn begun_on(runs: u8, homes: &[DeviceId], policy: Policy) -> Clocked {
+    let scheduler = Scheduler::new((0..runs).map(|n| (run(n), prefix(0))), homes, policy);
+    let mut clocked = Clocked { scheduler, now: seconds(0) };
+    let effects = clocked.handle(Event::Begin);
+    assert_eq!(effects.len(), homes.len().min(runs.into()));
+    clocked
+}
+
+/// `runs` of one prefix on `slots` of one device, begun.
+fn begun(runs: u8, slots: usize) -> Clocked {
+    begun_on(runs, &vec![0; slots], strict())
+}
+
+/// One run under way in slot 0 of one device.
+fn under_way(runs: u8, policy: Policy) -> Clocked {
+    let mut scheduler = begun_on(runs, &[0], policy);
+    scheduler.handle(Event::Ready(0));
+    assert_eq!(scheduler.handle(Event::Started(0, run(0))), [Effect::Open(0, run(0))]);
     scheduler
+}
+
+fn again(slot: SlotId, run: RunId, cause: &str, next: Next) -> Effect {
+    Effect::Again(slot, run, Again { cause: cause.to_owned(), next })
+}
+
+fn ended(slot: SlotId) -> Event {
+    Event::Ended(slot, "was killed".to_owned())
 }
 
 #[test]
@@ -65,8 +139,8 @@ fn one_worker_takes_bundle_after_bundle_and_retires() {
 
 #[test]
 fn no_more_workers_start_than_there_are_runs() {
-    let mut scheduler = Scheduler::new([(run(0), prefix(0))], 4);
-    assert_eq!(scheduler.handle(Event::Begin), [Effect::Start(0)]);
+    let mut scheduler = Scheduler::new([(run(0), prefix(0))], &[0; 4], strict());
+    assert_eq!(scheduler.handle(seconds(0), Event::Begin), [Effect::Start(0)]);
 }
 
 #[test]
@@ -84,12 +158,10 @@ fn a_lost_worker_costs_one_run_and_the_rest_goes_on() {
         [Effect::Assign(0, vec![run(1), run(2)])],
         "its turn first"
     );
-    // Dying before `started` costs a run too: else it would go on for ever.
-    let effects = scheduler.handle(Event::Ended(0, "was killed".to_owned()));
-    assert_eq!(
-        effects,
-        [Effect::Store(0, run(1), failed("the worker was killed")), Effect::Start(0)]
-    );
+    // Between two runs nobody is to blame but the device.
+    let effects = scheduler.handle(ended(0));
+    assert_eq!(effects, [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(1), run(2)])]);
 }
 
 #[test]
@@ -135,7 +207,10 @@ fn a_run_begins_once_and_only_where_it_is_in_hand() {
 fn a_worker_that_never_says_hello_ends_the_sweep_once() {
     let mut scheduler = begun(4, 2);
     let effects = scheduler.handle(Event::Ended(0, "no libtorch".to_owned()));
-    assert_eq!(effects, [Effect::GiveUp("no libtorch".to_owned()), Effect::Kill(1)]);
+    assert_eq!(
+        effects,
+        [Effect::GiveUp(GiveUp::NoWorker("no libtorch".to_owned())), Effect::Kill(1)]
+    );
     assert_eq!(scheduler.handle(Event::Ended(1, "was killed".to_owned())), []);
     assert!(scheduler.is_over());
 }
@@ -223,6 +298,228 @@ fn a_warm_worker_keeps_its_prefix_and_a_cold_one_takes_another() {
     assert_eq!(left, Some((prefix(0), vec![run(1)])), "anything rather than nothing");
 }
 
+#[test]
+fn a_lost_run_is_tried_again_later_by_itself_and_ends_after_the_last_try() {
+    let mut scheduler = under_way(5, Policy { retries: 2, ..strict() });
+    let cause = "the worker was killed";
+    assert_eq!(
+        scheduler.handle(ended(0)),
+        [again(0, run(0), cause, Next::In(seconds(5))), Effect::Start(0)]
+    );
+    let others = [Effect::Assign(0, vec![run(1), run(2)])];
+    assert_eq!(scheduler.handle(Event::Ready(0)), others, "the others go on");
+    for number in [1, 2, 3, 4] {
+        scheduler.handle(Event::Started(0, run(number)));
+        scheduler.handle(Event::Finished(0, run(number), finished()));
+        if number > 1 {
+            scheduler.handle(Event::Idle(0));
+        }
+    }
+    assert_eq!(scheduler.handle(Event::Ended(0, "left".to_owned())), []);
+    assert!(!scheduler.is_over() && !scheduler.is_done());
+    assert_eq!(scheduler.due(), Some(5));
+    assert_eq!(scheduler.wait(5), [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(0)])]);
+    scheduler.handle(Event::Started(0, run(0)));
+    assert_eq!(
+        scheduler.handle(ended(0)),
+        [again(0, run(0), cause, Next::In(seconds(10)))],
+        "twice as long"
+    );
+    assert_eq!(scheduler.wait(9), []);
+    assert_eq!(scheduler.wait(1), [Effect::Start(0)]);
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    assert_eq!(scheduler.handle(ended(0)), [Effect::Store(0, run(0), failed(cause))]);
+    assert!(scheduler.is_over());
+}
+
+#[test]
+fn what_a_worker_says_itself_is_not_tried_again() {
+    for outcome in [failed("x"), Outcome::Diverged { epoch: 1, cause: "x".to_owned() }] {
+        let mut scheduler = under_way(1, Policy { retries: 2, ..strict() });
+        let effects = scheduler.handle(Event::Finished(0, run(0), outcome.clone()));
+        assert_eq!(effects, [Effect::Store(0, run(0), outcome)]);
+    }
+}
+
+#[test]
+fn a_run_over_its_time_is_timed_out_and_those_beside_it_go_on() {
+    let mut scheduler = under_way(5, Policy { time_limit: Some(seconds(60)), ..strict() });
+    assert_eq!(scheduler.due(), Some(60));
+    assert_eq!(scheduler.wait(1), []);
+    scheduler.handle(Event::Started(0, run(1)));
+    let effects = scheduler.wait(59);
+    let [Effect::Retire(0), Effect::Again(0, beside, _), Effect::Store(0, over, outcome)] =
+        &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((*beside, *over), (run(1), run(0)));
+    let cause = "it took longer than its time limit of 1m".to_owned();
+    assert_eq!(*outcome, Outcome::TimedOut { cause });
+    assert_eq!(scheduler.due(), None);
+    assert_eq!(scheduler.handle(ended(0)), [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(1), run(2)])]);
+}
+
+#[test]
+fn a_silent_worker_is_ended_and_its_run_tried_again() {
+    let policy = Policy { silence_limit: Some(seconds(60)), retries: 1, ..strict() };
+    let mut scheduler = under_way(1, policy);
+    assert_eq!(scheduler.wait(59), []);
+    scheduler.handle(Event::News(0));
+    assert_eq!(scheduler.due(), Some(119), "news puts it off");
+    let cause = "the worker said nothing for 1m";
+    let next = Next::In(seconds(5));
+    assert_eq!(scheduler.wait(60), [Effect::Terminate(0), again(0, run(0), cause, next)]);
+    assert_eq!(scheduler.handle(ended(0)), []);
+    assert_eq!(scheduler.wait(5), [Effect::Start(0)]);
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    let outcome = Outcome::TimedOut { cause: cause.to_owned() };
+    assert_eq!(scheduler.wait(60), [Effect::Terminate(0), Effect::Store(0, run(0), outcome)]);
+}
+
+#[test]
+fn a_worker_that_does_not_say_hello_is_killed() {
+    let mut scheduler = begun(1, 1);
+    let why = GiveUp::NoWorker("did not come up in 5m".to_owned());
+    assert_eq!(scheduler.due(), Some(300));
+    assert_eq!(scheduler.wait(300), [Effect::Kill(0), Effect::GiveUp(why), Effect::Kill(0)]);
+}
+
+#[test]
+fn a_worker_that_fails_to_restart_stops_nobody_else() {
+    let mut scheduler = begun_on(9, &[0, 0], strict());
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Ready(1));
+    assert_eq!(scheduler.handle(ended(0)), [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(ended(0)), [], "not at once");
+    assert_eq!(scheduler.due(), Some(10));
+    scheduler.handle(Event::Started(1, run(3)));
+    assert_eq!(scheduler.wait(10), [Effect::Start(0)]);
+}
+
+#[test]
+fn a_device_on_which_runs_fail_in_a_row_is_set_aside_and_the_work_moves() {
+    let policy = Policy { set_aside_after: 3, retries: 2, ..strict() };
+    let mut scheduler = begun_on(20, &[0, 1], policy);
+    scheduler.handle(Event::Ready(1));
+    let mut effects = Vec::new();
+    for number in 0..3 {
+        scheduler.handle(Event::Ready(0));
+        let Slot::Busy { hand, .. } = &scheduler.scheduler.slots()[0] else { panic!("{number}") };
+        let next = hand.rest()[0];
+        scheduler.handle(Event::Started(0, next));
+        effects = scheduler.handle(ended(0));
+    }
+    let why = "3 failures in a row, at last: the worker was killed".to_owned();
+    assert!(effects.contains(&Effect::SetAside(0, why)), "{effects:?}");
+    assert!(!effects.contains(&Effect::Start(0)), "{effects:?}");
+    scheduler.wait(1000);
+    assert_eq!(scheduler.scheduler.slots()[0], Slot::Vacant);
+    for _ in 0..20 {
+        let Slot::Busy { hand, .. } = &scheduler.scheduler.slots()[1] else { break };
+        for next in hand.rest().clone() {
+            scheduler.handle(Event::Started(1, next));
+            scheduler.handle(Event::Finished(1, next, finished()));
+        }
+        scheduler.handle(Event::Idle(1));
+    }
+    assert!(scheduler.is_done(), "{:?}", scheduler.scheduler);
+}
+
+#[test]
+fn without_any_device_the_sweep_ends() {
+    let mut scheduler = under_way(9, Policy { set_aside_after: 1, ..strict() });
+    let effects = scheduler.handle(Event::Finished(0, run(0), failed("bad")));
+    let why = GiveUp::NoDevice(0, "bad".to_owned());
+    assert_eq!(
+        effects,
+        [Effect::Store(0, run(0), failed("bad")), Effect::GiveUp(why), Effect::Stop(0)]
+    );
+}
+
+#[test]
+fn memory_that_was_shared_is_given_to_one_run_alone_once() {
+    let mut scheduler = begun_on(2, &[0, 0], strict());
+    let out = Outcome::OutOfMemory { cause: "CUDA out of memory".to_owned() };
+    for slot in [0, 1] {
+        scheduler.handle(Event::Ready(slot));
+        scheduler.handle(Event::Started(slot, run(slot as u8)));
+    }
+    let effects = scheduler.handle(Event::Finished(0, run(0), out.clone()));
+    assert_eq!(effects, [again(0, run(0), "CUDA out of memory", Next::Alone)]);
+    assert_eq!(scheduler.handle(Event::Idle(0)), [Effect::Retire(0)]);
+    assert_eq!(scheduler.handle(ended(0)), [], "not while the other is there");
+    scheduler.handle(Event::Finished(1, run(1), finished()));
+    assert_eq!(scheduler.handle(Event::Idle(1)), [Effect::Assign(1, vec![run(0)])]);
+    scheduler.handle(Event::Started(1, run(0)));
+    let effects = scheduler.handle(Event::Finished(1, run(0), out.clone()));
+    assert_eq!(effects, [Effect::Store(1, run(0), out)], "that is how it is");
+}
+
+#[test]
+fn memory_that_was_not_shared_is_too_small() {
+    let mut scheduler = under_way(3, Policy { retries: 2, ..strict() });
+    let out = Outcome::OutOfMemory { cause: "x".to_owned() };
+    let effects = scheduler.handle(Event::Finished(0, run(0), out.clone()));
+    assert_eq!(effects, [Effect::Store(0, run(0), out)]);
+}
+
+#[test]
+fn so_many_failures_are_enough() {
+    let mut scheduler = under_way(9, Policy { max_failures: NonZeroU32::new(2), ..strict() });
+    scheduler.handle(Event::Finished(0, run(0), failed("x")));
+    scheduler.handle(Event::Started(0, run(1)));
+    let effects = scheduler.handle(Event::Finished(0, run(1), failed("x")));
+    assert_eq!(
+        effects,
+        [Effect::Store(0, run(1), failed("x")), Effect::Enough(2), Effect::Stop(0)]
+    );
+}
+
+#[test]
+fn what_is_broken_for_all_ends_the_sweep_and_leaves_runs_open() {
+    let mut scheduler = under_way(9, strict());
+    let effects = scheduler.handle(Event::Broken(0, "no such image".to_owned()));
+    assert_eq!(
+        effects,
+        [
+            Effect::Retire(0),
+            again(0, run(0), "no such image", Next::WithNextSweep),
+            Effect::GiveUp(GiveUp::Broken("no such image".to_owned())),
+            Effect::Kill(0),
+        ]
+    );
+    scheduler.handle(ended(0));
+    assert!(scheduler.is_over() && !scheduler.is_done());
+}
+
+#[test]
+fn runs_that_others_are_at_are_waited_for_and_taken_over() {
+    let mut scheduler = begun(4, 1);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(0), run(1)])]);
+    assert_eq!(scheduler.handle(Event::Taken(0, run(0))), []);
+    let rest = [Effect::Assign(0, vec![run(2)])];
+    assert_eq!(scheduler.handle(Event::Done(0, run(1))), rest, "nothing was left of the bundle");
+    scheduler.handle(Event::Started(0, run(2)));
+    scheduler.handle(Event::Finished(0, run(2), finished()));
+    assert_eq!(scheduler.handle(Event::Idle(0)), [Effect::Assign(0, vec![run(3)])]);
+    scheduler.handle(Event::Taken(0, run(3)));
+    scheduler.handle(ended(0));
+    assert!(!scheduler.is_over());
+    assert_eq!(scheduler.due(), Some(1));
+    assert_eq!(scheduler.wait(1), [Effect::Look(vec![run(0), run(3)])]);
+    assert_eq!(scheduler.handle(Event::DoneElsewhere(run(0))), []);
+    assert_eq!(scheduler.handle(Event::Free(run(3))), [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(3)])]);
+    scheduler.handle(Event::Started(0, run(3)));
+    scheduler.handle(Event::Finished(0, run(3), finished()));
+    assert!(scheduler.is_done());
+}
+
 /// What a slot's process would be in the real world.
 #[derive(Debug, Default)]
 struct Process {
@@ -253,20 +550,36 @@ impl Process {
 #[derive(Debug)]
 struct World {
     scheduler: Scheduler,
+    now: Time,
     processes: Vec<Process>,
     stored: HashSet<RunId>,
+    /// Runs of other orchestrators.
+    elsewhere: HashSet<RunId>,
+    done_elsewhere: HashSet<RunId>,
+    retries: HashMap<RunId, u32>,
     gave_up: bool,
     stopped: bool,
     aborted: bool,
 }
 
 impl World {
-    fn new(runs: u8, prefixes: u8, slots: usize) -> Self {
+    fn new(runs: u8, prefixes: u8, homes: &[DeviceId]) -> Self {
         let runs = (0..runs).map(|n| (run(n), prefix(n % prefixes)));
+        let policy = Policy {
+            time_limit: Some(seconds(500)),
+            silence_limit: Some(seconds(100)),
+            retries: 2,
+            set_aside_after: 8,
+            ..strict()
+        };
         let mut world = Self {
-            scheduler: Scheduler::new(runs, slots),
-            processes: (0..slots).map(|_| Process::default()).collect(),
+            scheduler: Scheduler::new(runs, homes, policy),
+            now: seconds(0),
+            processes: homes.iter().map(|_| Process::default()).collect(),
             stored: HashSet::new(),
+            elsewhere: HashSet::new(),
+            done_elsewhere: HashSet::new(),
+            retries: HashMap::new(),
             gave_up: false,
             stopped: false,
             aborted: false,
@@ -276,23 +589,26 @@ impl World {
     }
 
     fn tell(&mut self, event: Event) {
-        for effect in self.scheduler.handle(event) {
-            self.obey(effect);
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.scheduler.handle(self.now, event) {
+                self.obey(effect, &mut events);
+            }
         }
         for (slot, process) in self.scheduler.slots().iter().zip(&self.processes) {
             assert_eq!(!matches!(slot, Slot::Vacant), process.alive);
         }
-        let mut held = self.stored.clone();
+        let mut held: HashSet<_> = self.stored.union(&self.done_elsewhere).copied().collect();
         for slot in self.scheduler.slots() {
             if let Slot::Busy { hand, .. } = slot {
-                for &run in hand.begun().iter().chain(hand.rest()) {
+                for run in hand.begun().chain(hand.rest().iter().copied()) {
                     assert!(held.insert(run), "a run is in one place");
                 }
             }
         }
     }
 
-    fn obey(&mut self, effect: Effect) {
+    fn obey(&mut self, effect: Effect, events: &mut VecDeque<Event>) {
         match effect {
             Effect::Start(slot) => {
                 assert!(!self.processes[slot].alive, "slot {slot} is taken");
@@ -308,10 +624,13 @@ impl World {
                     });
                     assert!(!held && !self.stored.contains(&run), "a run is done once");
                 }
+                let (taken, free): (Vec<_>, Vec<_>) =
+                    runs.into_iter().partition(|run| self.elsewhere.contains(run));
+                events.extend(taken.into_iter().map(|run| Event::Taken(slot, run)));
                 let process = &mut self.processes[slot];
-                assert!(process.alive && process.hello && !process.working && !runs.is_empty());
-                process.rest = runs.into();
-                process.working = true;
+                assert!(process.alive && process.hello && !process.working);
+                process.working = !free.is_empty();
+                process.rest = free.into();
             }
             Effect::Open(slot, run) => assert_eq!(self.processes[slot].current.last(), Some(&run)),
             Effect::Store(_, run, outcome) => {
@@ -319,9 +638,19 @@ impl World {
                 assert!(self.stored.insert(run), "a run ends once");
                 assert!(self.stopped || self.gave_up || outcome.is_settled());
             }
+            Effect::Again(_, run, again) => {
+                assert!(!self.stored.contains(&run), "what has ended is not tried again");
+                if let Next::In(wait) = again.next
+                    && !wait.is_zero()
+                {
+                    let tries = self.retries.entry(run).or_default();
+                    *tries += 1;
+                    assert!(*tries <= 2, "not for ever");
+                }
+            }
             Effect::Stop(slot) => self.processes[slot].stopped = true,
             Effect::Retire(slot) => self.processes[slot].retired = true,
-            Effect::Kill(slot) => {
+            Effect::Kill(slot) | Effect::Terminate(slot) => {
                 self.processes[slot].killed = true;
                 self.processes[slot].rest.clear();
                 self.processes[slot].current.clear();
@@ -330,6 +659,32 @@ impl World {
                 assert!(!self.gave_up, "given up once");
                 self.gave_up = true;
             }
+            Effect::Look(runs) => {
+                for run in runs {
+                    if self.done_elsewhere.contains(&run) {
+                        events.push_back(Event::DoneElsewhere(run));
+                    } else if !self.elsewhere.contains(&run) {
+                        events.push_back(Event::Free(run));
+                    }
+                }
+            }
+            Effect::SetAside(..) | Effect::Enough(_) => {}
+        }
+    }
+
+    /// Another orchestrator takes, ends or drops a run that we are not at.
+    fn meddle(&mut self, number: u8) {
+        let run = run(number % 40);
+        let ours = self.processes.iter().any(|process| {
+            process.alive && (process.rest.contains(&run) || process.current.contains(&run))
+        });
+        if ours || self.stored.contains(&run) || self.done_elsewhere.contains(&run) {
+            return;
+        }
+        match number {
+            200.. => _ = self.elsewhere.remove(&run),
+            100..200 if self.elsewhere.contains(&run) => _ = self.done_elsewhere.insert(run),
+            _ => _ = self.elsewhere.insert(run),
         }
     }
 
@@ -340,14 +695,14 @@ impl World {
             return;
         }
         if process.killed || process.retired || luck >= 240 {
-            process.alive = false;
+            *process = Process::default();
             return self.tell(Event::Ended(slot, "gone".to_owned()));
         }
         let event = match luck {
-            230.. => Event::Breach(slot, "said nonsense".to_owned()),
-            220..230 => Event::Started(slot, run(luck)),
-            210..220 => Event::Finished(slot, run(luck), finished()),
-            200..210 if !process.has_done_all() => Event::Idle(slot),
+            236.. => Event::Breach(slot, "said nonsense".to_owned()),
+            228..236 => Event::Started(slot, run(luck)),
+            220..228 => Event::Finished(slot, run(luck), finished()),
+            212..220 if !process.has_done_all() => Event::Idle(slot),
             _ if !process.hello => {
                 process.hello = true;
                 Event::Ready(slot)
@@ -358,7 +713,13 @@ impl World {
             }
             _ if !process.current.is_empty() => {
                 let place = usize::from(luck) % process.current.len();
-                let outcome = if process.stopped { interrupted("asked to") } else { finished() };
+                let cause = "x".to_owned();
+                let outcome = match luck {
+                    _ if process.stopped => interrupted("asked to"),
+                    200.. => Outcome::OutOfMemory { cause },
+                    195.. => failed("x"),
+                    _ => finished(),
+                };
                 Event::Finished(slot, process.current.remove(place), outcome)
             }
             _ => match process.begins() {
@@ -380,13 +741,20 @@ proptest! {
     fn every_run_ends_once_whatever_workers_do(
         runs in 0_u8..40,
         prefixes in 1_u8..4,
-        slots in 1_usize..5,
-        steps in proptest::collection::vec((any::<u8>(), any::<u8>()), 0..300),
-        stop_at in proptest::option::of(0_usize..300),
-        abort_at in proptest::option::of(0_usize..300),
+        homes in proptest::collection::vec(0_usize..3, 1..5),
+        steps in proptest::collection::vec((any::<u8>(), any::<u8>()), 0..400),
+        stop_at in proptest::option::of(0_usize..400),
+        abort_at in proptest::option::of(0_usize..400),
     ) {
-        let mut world = World::new(runs, prefixes, slots);
-        for (at, (slot, luck)) in steps.into_iter().enumerate() {
+        let slots = homes.len();
+        // Devices are numbered without gaps.
+        let mut devices = homes.clone();
+        devices.sort_unstable();
+        devices.dedup();
+        let homes: Vec<_> =
+            homes.iter().filter_map(|home| devices.iter().position(|other| other == home)).collect();
+        let mut world = World::new(runs, prefixes, &homes);
+        for (at, (who, luck)) in steps.into_iter().enumerate() {
             if Some(at) == stop_at {
                 world.stopped = true;
                 world.tell(Event::Stop);
@@ -395,15 +763,38 @@ proptest! {
                 world.aborted = true;
                 world.tell(Event::Abort);
             }
-            world.step(usize::from(slot) % slots, luck);
+            match who {
+                0..50 => {
+                    world.now += seconds(u64::from(luck));
+                    world.tell(Event::Tick);
+                }
+                50..80 => world.meddle(luck),
+                _ => world.step(usize::from(who) % slots, luck),
+            }
         }
-        // From here on everybody is polite, so it comes to an end.
+        // From here on everybody is polite, the others are gone, and time passes only where everybody
+        // waits: so it comes to an end.
+        let held: Vec<_> = world.elsewhere.drain().collect();
+        for run in held {
+            if world.done_elsewhere.contains(&run) {
+                world.elsewhere.insert(run);
+            }
+        }
         for _ in 0..1000 {
             (0..slots).for_each(|slot| world.step(slot, 0));
+            if let Some(due) = world.scheduler.due(world.now)
+                && !world.processes.iter().any(|process| process.alive)
+            {
+                world.now = world.now.max(due);
+                world.tell(Event::Tick);
+            }
         }
         prop_assert!(world.scheduler.is_over(), "{world:?}");
         if !world.stopped && !world.aborted && !world.gave_up {
-            prop_assert_eq!(world.stored.len(), usize::from(runs));
+            prop_assert!(world.scheduler.is_done());
+            let ended: HashSet<_> = world.stored.union(&world.done_elsewhere).collect();
+            let ended = (0..runs).filter(|&n| ended.contains(&run(n))).count();
+            prop_assert_eq!(ended, usize::from(runs));
         }
     }
 }

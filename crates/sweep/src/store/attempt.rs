@@ -66,6 +66,15 @@ impl Attempt {
         self.predictions = Some(predictions);
     }
 
+    /// Leaves the run open, and says in the log why.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn leave(mut self, why: &str) -> Result<(), WriteError> {
+        self.log(format!("{why}\n").as_bytes())?;
+        Ok(self.log.sync_all()?)
+    }
+
     /// Stores how the run ended; `result.json` last. The log comes back for what is still to be said.
     ///
     /// # Errors

@@ -1,0 +1,138 @@
+//! `[schedule]`: where and how a sweep runs.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::document::unknown_in;
+use super::error::Problem;
+use super::source::Reader;
+use super::value::{Entry, Node, Value};
+use crate::devices::Devices;
+use crate::sweep::Schedule;
+
+const KEYS: [&str; 6] =
+    ["devices", "time_limit", "silence_limit", "retries", "retry_delay", "set_aside_after"];
+
+/// More retries than this are a slip of the finger.
+const MOST_RETRIES: i64 = 100;
+/// More failures in a row than this are a slip of the finger.
+const MOST_FAILURES: i64 = 10_000;
+
+/// What one file says of it; what it does not say is absent.
+#[derive(Debug, Default)]
+pub(super) struct WrittenSchedule {
+    devices: Option<Devices>,
+    /// `Some(None)`: switched off.
+    time_limit: Option<Option<Duration>>,
+    silence_limit: Option<Option<Duration>>,
+    retries: Option<u32>,
+    retry_delay: Option<Duration>,
+    set_aside_after: Option<NonZeroU32>,
+}
+
+impl WrittenSchedule {
+    pub(super) fn read_entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
+        let node = &entry.value;
+        match entry.key.as_str() {
+            "devices" => self.devices = devices(node, reader),
+            "time_limit" => self.time_limit = limit("time_limit", node, reader),
+            "silence_limit" => self.silence_limit = limit("silence_limit", node, reader),
+            "retries" => {
+                let number = whole("retries", 0..=MOST_RETRIES, node, reader);
+                self.retries = number.and_then(|number| u32::try_from(number).ok());
+            }
+            "retry_delay" => {
+                self.retry_delay = duration("retry_delay", "such as \"5s\"", node, reader);
+            }
+            "set_aside_after" => {
+                let number = whole("set_aside_after", 1..=MOST_FAILURES, node, reader);
+                let number = number.and_then(|number| u32::try_from(number).ok());
+                self.set_aside_after = number.and_then(NonZeroU32::new);
+            }
+            _ => unknown_in("schedule", &KEYS, entry, reader),
+        }
+    }
+
+    /// What `layers` say together, the first over those that follow.
+    pub(super) fn resolve<'a>(layers: impl Iterator<Item = &'a Self> + Clone) -> Schedule {
+        fn first<'a, T>(
+            mut layers: impl Iterator<Item = &'a WrittenSchedule>,
+            said: impl Fn(&WrittenSchedule) -> Option<T>,
+        ) -> Option<T> {
+            layers.find_map(said)
+        }
+        let default = Schedule::default();
+        let said = || layers.clone();
+        Schedule {
+            devices: first(said(), |layer| layer.devices.clone()).unwrap_or(default.devices),
+            time_limit: first(said(), |layer| layer.time_limit).unwrap_or(default.time_limit),
+            silence_limit: first(said(), |layer| layer.silence_limit)
+                .unwrap_or(default.silence_limit),
+            retries: first(said(), |layer| layer.retries).unwrap_or(default.retries),
+            retry_delay: first(said(), |layer| layer.retry_delay).unwrap_or(default.retry_delay),
+            set_aside_after: first(said(), |layer| layer.set_aside_after)
+                .unwrap_or(default.set_aside_after),
+        }
+    }
+}
+
+fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
+    let label = match &node.value {
+        Value::Text(text) => match text.parse() {
+            Ok(devices) => return Some(devices),
+            Err(_) => "no such devices".to_owned(),
+        },
+        value => format!("this is {}", value.kind()),
+    };
+    let problem = Problem::new("`schedule.devices` must name devices")
+        .with_help("\"auto\", \"cpu\", \"cpu:4\" (slots), \"cuda\" or \"cuda:0,1\" (GPUs)");
+    reader.report(&node.span, label, problem);
+    None
+}
+
+/// A time that is not zero, or `false` for none.
+fn limit(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Duration>> {
+    if matches!(node.value, Value::Boolean(false)) {
+        return Some(None);
+    }
+    let time = duration(key, "such as \"90s\" or \"2h 30m\", or false for none", node, reader)?;
+    if time.is_zero() {
+        let problem = Problem::new(format!("`schedule.{key}` must be longer than nothing"))
+            .with_help(format!("{key} = false switches it off"));
+        reader.report(&node.span, "no time at all", problem);
+        return None;
+    }
+    Some(Some(time))
+}
+
+fn duration(key: &str, help: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
+    let label = match &node.value {
+        Value::Text(text) => match humantime::parse_duration(text) {
+            Ok(time) => return Some(time),
+            Err(error) => error.to_string(),
+        },
+        value => format!("this is {}", value.kind()),
+    };
+    let problem = Problem::new(format!("`schedule.{key}` must be a time")).with_help(help);
+    reader.report(&node.span, label, problem);
+    None
+}
+
+fn whole(
+    key: &str,
+    range: std::ops::RangeInclusive<i64>,
+    node: &Node,
+    reader: &mut Reader<'_>,
+) -> Option<i64> {
+    let (least, most) = (range.start(), range.end());
+    let label = match &node.value {
+        Value::Integer(number) if range.contains(number) => return Some(*number),
+        Value::Integer(number) => {
+            format!("{number} is too {}", if number < least { "small" } else { "large" })
+        }
+        value => format!("this is {}", value.kind()),
+    };
+    let message = format!("`schedule.{key}` must be a whole number from {least} to {most}");
+    reader.report(&node.span, label, Problem::new(message));
+    None
+}

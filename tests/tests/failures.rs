@@ -1,0 +1,159 @@
+//! Runs that fail, hang or take too long, and what becomes of the rest.
+
+use end_to_end::script::{Act, Rule};
+
+use crate::bench::{Bench, Ran, is_long};
+
+/// A bench whose `[schedule]` says `schedule`, and whose worker does `act` with the run of seed 1 and
+/// batch size 32, so many times.
+fn with(schedule: &str, act: Act, times: Option<usize>) -> Bench {
+    let bench = Bench::new();
+    let base = bench.read("base.toml").replace("retries = 0", schedule);
+    bench.write("base.toml", &base);
+    let rule = Rule { seed: Some(1), batch_size: Some(32), times, act };
+    bench.script(|script| script.rules = vec![rule]);
+    bench
+}
+
+/// What `result.json` says of that run.
+fn result(bench: &Bench) -> serde_json::Value {
+    let file = bench.run_folder("b32-lr0.0001-s1").join("result.json");
+    serde_json::from_str(&fs_err::read_to_string(file).unwrap()).unwrap()
+}
+
+fn run(bench: &Bench, args: &[&str], code: i32) -> Ran {
+    let ran = bench.sweep(&[&["run", "batch_size.toml"], args].concat());
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    ran
+}
+
+#[test]
+fn a_run_whose_worker_crashed_is_tried_again_and_counts_its_attempts() {
+    let bench = with("retries = 2\nretry_delay = \"0s\"", Act::Abort, Some(2));
+    let ran = run(&bench, &[], 0);
+    let said = "baseline seed 1: the worker was killed by SIGABRT (6); it is tried again\n";
+    assert_eq!(ran.stderr.matches(said).count(), 2, "{}", ran.stderr);
+    assert_eq!(result(&bench)["attempts"], 3);
+    assert_eq!(bench.ledger().len(), 6);
+    let log = bench.run_folder("b32-lr0.0001-s1").join("attempts/1.log");
+    let log = fs_err::read_to_string(log).unwrap();
+    assert!(log.contains("SIGABRT") && log.ends_with("it is tried again\n"), "{log}");
+}
+
+#[test]
+fn after_the_last_try_it_has_failed() {
+    let bench = with("retries = 1\nretry_delay = \"0s\"", Act::Abort, None);
+    run(&bench, &[], 3);
+    assert_eq!(result(&bench)["attempts"], 2);
+    assert_eq!(result(&bench)["outcome"], "failed");
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_timed_out_and_not_tried_again() {
+    let bench = with("time_limit = \"300ms\"", Act::Wait, None);
+    let ran = run(&bench, &[], 3);
+    assert_eq!(result(&bench)["outcome"], "timed_out");
+    assert_eq!(result(&bench)["attempts"], 1);
+    assert_eq!(bench.ledger().len(), 5);
+    assert!(ran.stdout.contains("1 of 2 timed out"), "{}", ran.stdout);
+    let metrics = bench.run_folder("b32-lr0.0001-s1").join("metrics.csv");
+    assert_eq!(fs_err::read_to_string(metrics).unwrap().lines().count(), 2, "its epoch is kept");
+}
+
+#[test]
+fn a_worker_that_hangs_is_ended_and_its_run_tried_again() {
+    let schedule = "retries = 1\nretry_delay = \"0s\"\nsilence_limit = \"300ms\"";
+    let bench = with(schedule, Act::Deaf, Some(1));
+    let ran = run(&bench, &[], 0);
+    assert!(ran.stderr.contains("the worker said nothing for 300ms; it is tried again"));
+    assert_eq!(result(&bench)["attempts"], 2);
+}
+
+#[test]
+fn memory_that_ran_out_is_a_finding_and_tried_once_more_where_it_was_shared() {
+    let bench = with("retries = 2", Act::OutOfMemory, None);
+    let ran = run(&bench, &["--devices", "cpu:1"], 3);
+    assert_eq!(result(&bench)["outcome"], "out_of_memory");
+    assert_eq!(result(&bench)["attempts"], 1, "it had the device for itself");
+    assert!(ran.stdout.contains("1 of 2 out of memory"), "{}", ran.stdout);
+    assert_eq!(bench.ledger().len(), 6, "the others went on");
+
+    let bench = with("retries = 2", Act::OutOfMemory, Some(1));
+    bench.change_script(|script| script.together = true);
+    let ran = run(&bench, &["--devices", "cpu:2"], 0);
+    let said = "baseline seed 1: CUDA out of memory; it is tried again with the device for itself";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert_eq!(result(&bench)["attempts"], 2);
+}
+
+#[test]
+fn what_is_broken_for_all_ends_the_sweep_once() {
+    let bench = with("retries = 2", Act::Broken, None);
+    let ran = run(&bench, &[], 5);
+    insta::assert_snapshot!(ran.stderr, @"
+    6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
+    baseline seed 1: the images cannot be read; it stays open
+      × the images cannot be read
+      help: mend it, then give the same command: finished runs are kept
+    ");
+    assert!(!bench.run_folder("b32-lr0.0001-s1").join("result.json").exists());
+    bench.script(|_| {});
+    run(&bench, &[], 0);
+}
+
+#[test]
+fn where_everything_fails_the_sweep_ends_before_it_has_eaten_all_runs() {
+    let bench = with("set_aside_after = 3", Act::Finish, None);
+    bench.script(|script| {
+        script.rules = vec![Rule { seed: None, batch_size: None, times: None, act: Act::Fail }];
+    });
+    let ran = run(&bench, &[], 5);
+    insta::assert_snapshot!(ran.stderr, @"
+    6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
+    [1/6] baseline seed 1: failed: scripted failure ([TIME])
+    [2/6] baseline seed 2: failed: scripted failure ([TIME])
+    [3/6] batch_size=16 seed 1: failed: scripted failure ([TIME])
+      × every device is set aside; the CPU: 3 failures in a row, at last: scripted failure
+      │ in two lines
+      help: look at what the runs said in attempts/*.log; then give the same command, with --retry-failed for those that failed: finished runs are kept
+    ");
+    bench.script(|_| {});
+    let ran = run(&bench, &["--retry-failed"], 0);
+    assert_eq!(bench.ledger().len(), 3 + 6, "{}", ran.stderr);
+}
+
+#[test]
+fn so_many_failures_are_enough() {
+    let one = [(1, 32, Act::Diverge), (1, 16, Act::Fail), (2, 16, Act::Wait)];
+    let two = [(1, 32, Act::Diverge), (1, 16, Act::Fail), (2, 16, Act::Fail), (1, 64, Act::Wait)];
+    let table = [
+        (&one[..], &["--fail-fast"][..], "stopped after 1 failure:", 3),
+        (&two, &["--max-failures", "2"], "stopped after 2 failures:", 4),
+    ];
+    for (rules, flag, said, ended) in table {
+        let bench = Bench::new();
+        bench.rules(rules);
+        let ran = run(&bench, flag, 3);
+        assert_eq!(bench.ledger().len(), ended, "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(ran.stdout.starts_with("# batch_size"), "{}", ran.stdout);
+    }
+}
+
+/// A thousand where `SWEEP_TEST_LONG` is set: every run is synced to the disk several times.
+#[test]
+fn of_many_runs_every_third_crashes_and_the_others_finish() {
+    let seeds = if is_long() { 333 } else { 30 };
+    let schedule = "retries = 1\nretry_delay = \"0s\"\nset_aside_after = 1000";
+    let bench = with(schedule, Act::Finish, None);
+    let replicates = format!("replicates = {seeds}");
+    let sweep = bench.read("batch_size.toml").replace("replicates = 2", &replicates);
+    bench.write("batch_size.toml", &sweep);
+    let crash =
+        |seed| Rule { seed: Some(seed as u64), batch_size: None, times: None, act: Act::Exit(1) };
+    bench.script(|script| script.rules = (1..=seeds).step_by(3).map(crash).collect());
+    let ran = run(&bench, &["--devices", "cpu:4"], 3);
+    assert_eq!(bench.ledger().len(), 2 * seeds, "{}", ran.stderr);
+    let failed = ran.stderr.matches("failed: the worker ended with exit code 1").count();
+    assert_eq!(failed, seeds);
+}

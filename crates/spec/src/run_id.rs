@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Augment, Config, Freeze, Validation, Weights};
+use crate::config::{Config, Freeze, Validation, Weights};
 
 /// Version of what training means. Raised whenever a change makes the same configuration and seed
 /// give other numbers; every run then has a new id, and old results stay what they are.
@@ -110,8 +110,6 @@ fn without_paths(config: &Config) -> Config {
     if let Some(early_stopping) = &mut config.early_stopping {
         early_stopping.verbose = 1;
     }
-    // Without a change every view is the image.
-    config.augment = config.augment.filter(Augment::changes_images);
     // A file and the built-in name for the same content are the same weights.
     if config.model.weights != Weights::None {
         config.model.weights = Weights::File("weights".into());
@@ -293,19 +291,6 @@ mod tests {
         for changed in [untested, random, folder] {
             assert_ne!(id(&changed), id(&config()), "{changed:?}");
         }
-    }
-
-    #[test]
-    fn augmentation_counts_where_it_changes_images() {
-        let with = |augment: serde_json::Value| {
-            let augment = Some(serde_json::from_value(augment).unwrap());
-            RunId::of(&Config { augment, ..config() }, 1, &fingerprints())
-        };
-        let none = RunId::of(&config(), 1, &fingerprints());
-        assert_eq!(with(serde_json::json!({ "rotation_range": 0, "views": 3 })), none);
-        let eight = with(serde_json::json!({ "rotation_range": 5 }));
-        assert_ne!(eight, none);
-        assert_ne!(with(serde_json::json!({ "rotation_range": 5, "views": 3 })), eight);
     }
 
     #[test]

@@ -77,6 +77,14 @@ snapshots! {
         "[augment]\nzoom_range = [0, 1.2]\nbrightness_range = [0.5, 1, 2]\nviews = \"new\"\n\
          width_shift_range = [-10, 10]\n"
     );
+    one_number_for_two: extending("[augment]\nbrightness_range = 0.5\n");
+    augmentation_that_changes_nothing: extending("[augment]\nviews = 8\nfill_mode = \"wrap\"\n");
+    augmentation_without_a_key: extending("[augment]\n");
+    augmentation_that_levels_switch_on: extending("[factors]\naugment = [false, true]\n");
+    views_of_nothing: extending("[factors]\nviews = [1, 8]\n");
+    augmentation_that_trains_alike: extending(
+        "[factors]\naugment = [\n    { rotation_range = 5, cval = 3 },\n    { rotation_range = 5, cval = 9 },\n]\n"
+    );
     shift_of_nothing: extending("[augment]\nwidth_shift_range = 1\n");
     shift_out_of_sight: extending("[factors]\nheight_shift_range = [0.1, 224, 300.5]\n");
     unknown_factor: extending("[factors]\nbatchsize = [16, 32]\n");

@@ -149,6 +149,8 @@ fn paths_are_relative_to_what_writes_them() {
 fn levels_are_values_or_tables_and_have_labels() {
     let cases: &[(&str, &[&str])] = &[
         ("batch_size = [16, 32, 64]", &["16", "32*", "64"]),
+        // No rotation is no augmentation.
+        ("rotation_range = [0, 10]", &["0*", "10"]),
         ("train.batch_size = [16]", &["16"]),
         ("\"train.batch_size\" = [16]", &["16"]),
         ("learning_rate = [1e-4, 0.005, 1e-9]", &["0.0001*", "0.005", "1e-9"]),

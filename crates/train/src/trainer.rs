@@ -93,14 +93,8 @@ impl Trainer {
         };
 
         let augmented = match &config.augment {
-            Some(augment) if augment.changes_images() => {
+            Some(augment) => {
                 Some(self.augmented(&sets.train.set, augment, order.seed, &request, link)?)
-            }
-            Some(_) => {
-                let text =
-                    "augment has no setting that changes an image: none is changed".to_owned();
-                link.send(&Event::Note { run: order.run, text })?;
-                None
             }
             None => None,
         };

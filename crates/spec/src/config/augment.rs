@@ -57,8 +57,14 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// Whether any setting changes an image: `fill_mode`, `cval` and `views` alone do not.
-    pub fn changes_images(&self) -> bool {
+    /// What there is to do: none when no setting changes an image, and without a `cval` that fills nothing.
+    /// What trains alike is equal then.
+    pub fn effective(self) -> Option<Self> {
+        let cval = if self.fill_mode == FillMode::Constant { self.cval } else { 0.0 };
+        self.changes_images().then_some(Self { cval, ..self })
+    }
+
+    fn changes_images(&self) -> bool {
         self.rotation_range != 0.0
             || self.width_shift_range.moves()
             || self.height_shift_range.moves()
@@ -225,7 +231,16 @@ mod tests {
             (json!({ "vertical_flip": true }), true),
         ] {
             let augment: Augment = serde_json::from_value(settings.clone()).unwrap();
-            assert_eq!(augment.changes_images(), changes, "{settings}");
+            assert_eq!(augment.clone().effective(), changes.then_some(augment), "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_fills_nothing_is_forgotten() {
+        for (fill_mode, cval) in [("nearest", 0.0), ("wrap", 0.0), ("constant", 9.0)] {
+            let settings = json!({ "rotation_range": 5, "fill_mode": fill_mode, "cval": 9 });
+            let augment: Augment = serde_json::from_value(settings).unwrap();
+            assert_eq!(augment.effective().unwrap().cval, cval, "{fill_mode}");
         }
     }
 

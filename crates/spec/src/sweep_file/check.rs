@@ -1,5 +1,6 @@
 //! What one key alone cannot tell: rules between keys, and meanings of values.
 
+use super::keys::{KEYS, Key};
 use super::suggest::nearest;
 use crate::config::{
     Augment, Config, Cosine, LearningRateSchedule, Monitor, Shift, Validation, Weights,
@@ -70,6 +71,24 @@ fn endless_warmup(config: &Config) -> Option<Violation> {
             ("train.learning_rate_schedule", format!("{} epochs of warm-up", warmup.epochs)),
             ("train.epochs", format!("{} epochs in all", config.train.epochs)),
         ],
+    })
+}
+
+/// An `[augment]` that names no change; `is_set` tells by path which keys are written. A change that is
+/// named and is none, such as `rotation_range = 0`, is meant.
+pub(super) fn idle_augmentation(
+    config: &Config,
+    is_set: impl Fn(&str) -> bool,
+) -> Option<Violation> {
+    const NO_CHANGES: [&str; 3] = ["fill_mode", "cval", "views"];
+    let mut keys = KEYS.section("augment").into_iter().flat_map(|section| &section.keys);
+    let is_change = |key: &Key| !NO_CHANGES.contains(&key.name.as_str()) && is_set(&key.path);
+    (config.augment.is_some() && !keys.any(is_change)).then(|| Violation {
+        message: "`augment` is on and changes no image".to_owned(),
+        help: "name a change, such as rotation_range = 20 (0 for none), or switch it off with \
+               augment = false"
+            .to_owned(),
+        parts: vec![("augment", "nothing here changes an image".to_owned())],
     })
 }
 

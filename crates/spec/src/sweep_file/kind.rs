@@ -177,6 +177,7 @@ impl Kind {
                 Some(format!("without the decimal point: {number:.0}"))
             }
             (Self::Path, Value::Date) => Some("put it in quotes".to_owned()),
+            (Self::Pair(_), Value::Integer(_) | Value::Float(_)) => Some(PAIR.to_owned()),
             _ => None,
         }
     }
@@ -244,8 +245,11 @@ fn table_mismatch(keys: &[TableKey], entries: &[Entry], span: &Range<usize>) -> 
     Some(Mismatch { span: span.clone(), label, help: None })
 }
 
+/// What two numbers are written as.
+const PAIR: &str = "the least and the most, such as [0.8, 1.2]";
+
 fn pair_mismatch(bounds: Bounds, items: &[Node], span: &Range<usize>) -> Option<Mismatch> {
-    let example = Some("the least and the most, such as [0.8, 1.2]".to_owned());
+    let example = Some(PAIR.to_owned());
     if let Some(mismatch) = items.iter().find_map(|item| Kind::Number(bounds).mismatch(item)) {
         return Some(Mismatch { help: mismatch.help.or(example), ..mismatch });
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_path_to_error::Error as PathError;
 
-use super::check::{Violation, check};
+use super::check::{Violation, check, idle_augmentation};
 use super::error::Problem;
 use super::keys::{KEYS, Key, Target};
 use super::layer::{Change, Layer};
 use super::source::{Place, Source};
 use super::value::{Node, Value};
-use crate::config::Config;
+use crate::config::{Augment, Config};
 
 /// Layers on top of each other: what holds of each key, and where it is written.
 #[derive(Debug, Clone, Default)]
@@ -78,9 +78,15 @@ impl Stack {
         }
         let table = self.table(problems)?;
         match serde_path_to_error::deserialize::<_, Config>(table) {
-            Ok(config) => {
-                let violations = check(&config);
+            Ok(mut config) => {
+                let mut violations = check(&config);
+                // Among other problems may be the change that is missing, misspelt.
+                if problems.is_empty() {
+                    violations
+                        .extend(idle_augmentation(&config, |key| self.keys.contains_key(key)));
+                }
                 if violations.is_empty() {
+                    config.augment = config.augment.and_then(Augment::effective);
                     return Some(config);
                 }
                 problems.extend(violations.iter().map(|violation| self.locate(violation)));

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM, kill -9, and two at once.
+//! Ctrl-C, SIGTERM and kill -9.
 
 use std::process::Command;
 
@@ -86,45 +86,6 @@ fn kill_9_leaves_nothing_half_written_and_takes_the_workers_along() {
     once.dedup();
     assert_eq!((once.len(), bench.ledger().len()), (6, 6), "every run once");
     assert_eq!(resumed.stdout, undisturbed(&bench));
-}
-
-#[test]
-fn a_second_sweep_waits_for_the_first() {
-    let bench = Bench::new();
-    bench.rule(2, 16, Act::Wait);
-    let first = bench.start(&["run", "batch_size.toml"]);
-    let worker = bench.accept();
-    let status = bench.sweep(&["status"]);
-    let at_work = format!("process {} is at work since", first.pid());
-    assert!(status.stdout.contains(&at_work), "{}", status.stdout);
-
-    let mut second = bench.start(&["run", "batch_size.toml"]);
-    let line = second.stderr_line();
-    assert!(line.starts_with(&format!("waiting: process {} works", first.pid())), "{line}");
-
-    worker.go_on();
-    assert_eq!(bench.wait(first).code, 0);
-    let second = bench.wait(second);
-    assert_eq!((second.code, second.stderr.as_str()), (0, "6 runs: all done before\n"));
-    assert_eq!(bench.ledger().len(), 6);
-}
-
-#[test]
-fn a_sweep_that_waited_runs_on_the_data_as_it_is_then() {
-    let bench = Bench::new();
-    bench.rule(2, 16, Act::Wait);
-    let first = bench.start(&["run", "batch_size.toml"]);
-    let worker = bench.accept();
-    let mut second = bench.start(&["run", "batch_size.toml"]);
-    second.stderr_line();
-    bench.write("data/train/dirty/0009.jpg", "new");
-    bench.script(|_| {});
-    worker.go_on();
-    assert_eq!(bench.wait(first).code, 0);
-    let second = bench.wait(second);
-    assert!(second.stderr.contains("another plan than before: 6 runs new, 6 gone"));
-    assert!(second.stderr.contains("6 runs: 0 done before, 6 to do"), "{}", second.stderr);
-    assert_eq!(bench.ledger().len(), 12);
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod interrupt;
 mod real;
 mod report;
 mod run;
+mod sharing;
 mod weights;
 mod workers;

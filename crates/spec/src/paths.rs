@@ -63,9 +63,19 @@ impl ResultsDir {
         self.root.join("cache")
     }
 
-    /// Held while an orchestrator works in this folder.
+    /// Held for the moment in which an orchestrator changes what all of them write.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")
+    }
+
+    /// Folder of the orchestrators that are at work here: a file for each, which it keeps fresh.
+    pub fn orchestrators(&self) -> PathBuf {
+        self.root.join(".claims/orchestrators")
+    }
+
+    /// Folder of the runs that orchestrators are at: a file for each, named after the run's id.
+    pub fn claims(&self) -> PathBuf {
+        self.root.join(".claims/runs")
     }
 }
 

@@ -6,7 +6,7 @@
 mod signals;
 mod station;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::exit::{self, Ends};
 use crate::planning::Work;
 use crate::progress::{Activity, Progress};
 use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
-use crate::store::{Store, WriteError};
+use crate::store::{Claims, Process, Store, StoreError, Whose, WriteError};
 use crate::worker::{Heard, Line, Program, Worker, WorkerId};
 use signals::Signals;
 use station::Station;
@@ -72,10 +72,10 @@ pub enum ExecuteError {
         /// What, in the worker's words.
         cause: String,
     },
-    /// Results cannot be stored.
+    /// Results cannot be stored, or not be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Store(#[from] WriteError),
+    Store(StoreError),
     /// Signals cannot be caught.
     #[error("cannot prepare for Ctrl-C: {0}")]
     Signals(std::io::Error),
@@ -83,7 +83,16 @@ pub enum ExecuteError {
 
 impl Ends for ExecuteError {
     fn exit_code(&self) -> u8 {
-        exit::ENVIRONMENT
+        match self {
+            Self::Store(error) => error.exit_code(),
+            _ => exit::ENVIRONMENT,
+        }
+    }
+}
+
+impl<E: Into<StoreError>> From<E> for ExecuteError {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
     }
 }
 
@@ -100,7 +109,8 @@ impl From<(WorkerId, Heard)> for Message {
     }
 }
 
-/// Runs `work` on `slots` and stores what comes out.
+/// Runs `work` on `slots` and stores what comes out; shares it with others that are at work in the same
+/// folder.
 ///
 /// # Errors
 /// When no worker comes up, or results cannot be stored. What ended before that is stored.
@@ -115,6 +125,7 @@ pub fn execute(
     // Bounded: a worker that talks faster than we listen waits.
     let (to, inbox) = mpsc::sync_channel(1024);
     let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
+    let claims = store.claims()?;
     let runs = work.iter().map(|work| (work.run(), work.prefix()));
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
@@ -126,6 +137,8 @@ pub fn execute(
         slots,
         program,
         store,
+        claims,
+        met: HashSet::new(),
         progress,
         to,
         starts: 0,
@@ -152,6 +165,9 @@ struct Execution<'a> {
     slots: &'a [SlotSpec],
     program: &'a Program,
     store: &'a Store,
+    claims: Claims,
+    /// Others that are at work here.
+    met: HashSet<Process>,
     progress: &'a mut Progress,
     to: SyncSender<Message>,
     /// How many workers were started.
@@ -218,13 +234,14 @@ impl Execution<'_> {
         loop {
             let now = Instant::now();
             self.stations.iter_mut().for_each(|station| station.hurry(now));
+            self.claims.beat(now);
             let stations = self.stations.iter().filter_map(Station::due);
             let scheduler = self.scheduler.due(now - self.began).map(|due| self.began + due);
             if scheduler.is_some_and(|due| due <= now) {
                 return None;
             }
+            let due = stations.chain(scheduler).fold(self.claims.due(), Instant::min);
             // We hold a sender ourselves, so the channel cannot end.
-            let Some(due) = stations.chain(scheduler).min() else { return inbox.recv().ok() };
             if let Ok(message) = inbox.recv_timeout(due.saturating_duration_since(now)) {
                 return Some(message);
             }
@@ -327,7 +344,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn obey(&mut self, effect: Effect) -> Result<Option<Event>, ExecuteError> {
+    fn obey(&mut self, effect: Effect) -> Result<Vec<Event>, ExecuteError> {
         match effect {
             Effect::Start(slot) => {
                 self.progress.activity(slot, &Activity::Starting);
@@ -337,17 +354,11 @@ impl Execution<'_> {
                     Ok(worker) => self.stations[slot].take(worker),
                     Err(error) => {
                         let how = format!("does not start: {error}");
-                        return Ok(Some(Event::Ended(slot, how)));
+                        return Ok(vec![Event::Ended(slot, how)]);
                     }
                 }
             }
-            Effect::Assign(slot, runs) => {
-                let cache =
-                    std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
-                let work = runs.iter().filter_map(|run| self.work.get(run));
-                let bundle = Bundle { cache, runs: work.map(Work::order).collect() };
-                self.stations[slot].send(Order::Bundle(bundle));
-            }
+            Effect::Assign(slot, runs) => return self.assign(slot, &runs),
             Effect::Open(slot, run) => {
                 if let Some(work) = self.work.get(&run) {
                     let others = self.stations[slot].under_way();
@@ -375,9 +386,56 @@ impl Execution<'_> {
             }
             Effect::Enough(failures) => self.enough = Some(failures),
             Effect::GiveUp(why) => self.gave_up = Some(why),
-            Effect::Look(_) => {}
+            Effect::Look(runs) => return self.look(&runs),
         }
-        Ok(None)
+        Ok(Vec::new())
+    }
+
+    /// Hands a slot's worker those of `runs` that nobody else is at or has done.
+    fn assign(&mut self, slot: SlotId, runs: &[RunId]) -> Result<Vec<Event>, ExecuteError> {
+        let works: Vec<&Work> = runs.iter().filter_map(|run| self.work.get(run)).collect();
+        let whose = self.claims.take(&works, &self.slots[slot].name)?;
+        let (mut ours, mut events) = (Vec::new(), Vec::new());
+        for (work, whose) in works.into_iter().zip(whose) {
+            match whose {
+                Whose::Ours | Whose::Nobody => ours.push(work.order()),
+                Whose::Theirs(process) => {
+                    if self.met.insert(process.clone()) {
+                        self.progress.say(&format!("{process} works here too: runs are shared"));
+                    }
+                    events.push(Event::Taken(slot, work.run()));
+                }
+                Whose::Done(result) => {
+                    let label = elsewhere(work);
+                    self.progress.ended(&label, &result.outcome, result.seconds);
+                    events.push(Event::Done(slot, work.run()));
+                }
+            }
+        }
+        if !ours.is_empty() {
+            let cache = std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
+            self.stations[slot].send(Order::Bundle(Bundle { cache, runs: ours }));
+        }
+        Ok(events)
+    }
+
+    /// What became of runs that others were at.
+    fn look(&mut self, runs: &[RunId]) -> Result<Vec<Event>, ExecuteError> {
+        let works: Vec<&Work> = runs.iter().filter_map(|run| self.work.get(run)).collect();
+        let whose = self.claims.look(&works)?;
+        let mut events = Vec::new();
+        for (work, whose) in works.into_iter().zip(whose) {
+            match whose {
+                Whose::Theirs(_) => {}
+                Whose::Ours | Whose::Nobody => events.push(Event::Free(work.run())),
+                Whose::Done(result) => {
+                    let label = elsewhere(work);
+                    self.progress.ended(&label, &result.outcome, result.seconds);
+                    events.push(Event::DoneElsewhere(work.run()));
+                }
+            }
+        }
+        Ok(events)
     }
 
     fn store_outcome(
@@ -388,6 +446,11 @@ impl Execution<'_> {
     ) -> Result<(), ExecuteError> {
         let Some(work) = self.work.get(&run) else { return Ok(()) };
         self.interrupted |= !outcome.is_settled();
+        if !self.claims.holds(run) {
+            self.stations[slot].close(run);
+            self.progress.say(&format!("{}: another process has taken it over", work.label));
+            return Ok(());
+        }
         let station = &mut self.stations[slot];
         let attempt = match station.close(run) {
             Some(attempt) => attempt,
@@ -396,6 +459,7 @@ impl Execution<'_> {
         };
         let (result, log) = attempt.end(&station.device, outcome)?;
         station.last_log = Some(log);
+        self.claims.release(run);
         self.progress.ended(&work.label, &result.outcome, result.seconds);
         Ok(())
     }
@@ -417,4 +481,9 @@ impl Execution<'_> {
         self.progress.say(&format!("{}: {cause}; {next}", work.label));
         Ok(())
     }
+}
+
+/// How a run is called that another orchestrator has ended.
+fn elsewhere(work: &Work) -> String {
+    format!("{} (elsewhere)", work.label)
 }

@@ -1,6 +1,6 @@
 //! From sweeps to the work behind them: every run once, whichever sweeps need it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use ::weights::folder::WeightsFolder;
@@ -31,6 +31,9 @@ pub struct Work {
     pub fingerprints: Fingerprints,
     /// The file with the weights, if any.
     pub weights: Option<PathBuf>,
+    /// How many attempts had been made when its last result was written; 0 without one. A result with
+    /// more has come since.
+    pub attempts: u32,
 }
 
 /// Sweeps, ready to be run.
@@ -140,6 +143,7 @@ pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, Plannin
                 config: config.clone(),
                 fingerprints,
                 weights: file,
+                attempts: 0,
             });
             Ok::<_, PlanningError>(planned)
         })?);
@@ -200,7 +204,23 @@ fn fingerprints(
     })
 }
 
-/// Those of `work` whose run is not in `settled`.
-pub fn open_work(work: &[Work], settled: &HashSet<RunId>) -> Vec<Work> {
-    work.iter().filter(|work| !settled.contains(&work.run())).cloned().collect()
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Some run of this seed.
+    pub(crate) fn work(seed: u64) -> Work {
+        let config = serde_json::json!({
+            "data": { "train": "train" },
+            "model": { "backbone": "efficientnet_lite0", "weights": "none" },
+            "train": {},
+        });
+        let config: Config = serde_json::from_value(config).unwrap();
+        let fingerprints =
+            Fingerprints { train: "1".repeat(64), validation: None, test: None, weights: None };
+        let run = RunId::of(&config, seed, &fingerprints);
+        let planned = PlanRun { run, slug: run_id::slug(&config, seed), seed };
+        let label = format!("baseline seed {seed}");
+        Work { planned, label, config, fingerprints, weights: None, attempts: 0 }
+    }
 }

@@ -5,8 +5,10 @@
 
 mod atomic;
 mod attempt;
+mod claims;
 mod error;
 mod lock;
+mod process;
 mod read;
 mod tables;
 
@@ -14,38 +16,39 @@ use spec::paths::{ResultsDir, RunDir};
 use spec::record::{Plan, RunResult};
 
 pub use attempt::Attempt;
-pub use error::{ReadError, WriteError};
-pub use lock::{Holder, Lock, holder};
+pub use claims::{AtWork, Claims, Whose, at_work};
+pub use error::{ReadError, StoreError, WriteError};
+pub use process::Process;
 pub use read::{plans, read_config, read_plan, read_result};
 
 use crate::planning::Work;
+use lock::Lock;
 
-/// The results folder, with the right to write: held by one process at a time.
+/// The results folder, to be written. A run's folder is written by whoever has claimed the run; what all
+/// write is written under a lock.
 #[derive(Debug)]
 pub struct Store {
     dir: ResultsDir,
-    _lock: Lock,
 }
 
 impl Store {
-    /// Opens `dir` for writing; makes it if need be. Waits while another process holds it, after
-    /// telling `waits` who that is.
+    /// Opens `dir` for writing; makes it if need be.
     ///
     /// # Errors
     /// When the folder cannot be made or written.
-    pub fn open(dir: ResultsDir, waits: impl FnOnce(&Holder)) -> Result<Self, WriteError> {
-        make_root(&dir)?;
-        let lock = Lock::wait(&dir, waits)?;
-        Ok(Self { dir, _lock: lock })
+    pub fn open(dir: ResultsDir) -> Result<Self, WriteError> {
+        fs_err::create_dir_all(dir.runs())?;
+        atomic::sync_folder(dir.root())?;
+        Lock::hold(&dir)?;
+        Ok(Self { dir })
     }
 
-    /// Like [`Store::open`], but nothing when another process holds the folder.
+    /// Comes to work, beside others who may be at work here.
     ///
     /// # Errors
-    /// When the folder cannot be made or written.
-    pub fn try_open(dir: ResultsDir) -> Result<Option<Self>, WriteError> {
-        make_root(&dir)?;
-        Ok(Lock::try_take(&dir)?.map(|lock| Self { dir, _lock: lock }))
+    /// When that cannot be written.
+    pub fn claims(&self) -> Result<Claims, WriteError> {
+        Claims::open(self.dir.clone())
     }
 
     /// The folder.
@@ -59,17 +62,22 @@ impl Store {
     /// When it cannot be written.
     pub fn write_plan(&self, plan: &Plan) -> Result<(), WriteError> {
         let sweep = self.dir.sweep(&plan.sweep);
+        let _lock = Lock::hold(&self.dir)?;
         fs_err::create_dir_all(sweep.root())?;
         atomic::sync_folder(self.dir.root())?;
         atomic::write_json(&sweep.plan(), plan)
     }
 
-    /// Writes a sweep's derived files.
+    /// Writes a sweep's derived files, unless somebody has given it another plan meanwhile.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn write_report(&self, sweep: &str, report: &str, runs: &[u8]) -> Result<(), WriteError> {
-        let sweep = self.dir.sweep(sweep);
+    pub fn write_report(&self, plan: &Plan, report: &str, runs: &[u8]) -> Result<(), WriteError> {
+        let sweep = self.dir.sweep(&plan.sweep);
+        let _lock = Lock::hold(&self.dir)?;
+        if read_plan(&self.dir, &plan.sweep).is_ok_and(|now| now != *plan) {
+            return Ok(());
+        }
         fs_err::create_dir_all(sweep.root())?;
         atomic::write(&sweep.report(), report.as_bytes())?;
         atomic::write(&sweep.runs_csv(), runs)
@@ -98,10 +106,4 @@ impl Store {
     fn run_dir(&self, work: &Work) -> RunDir {
         self.dir.run(&work.planned)
     }
-}
-
-/// Makes the folders that hold the others, and makes them survive a crash.
-fn make_root(dir: &ResultsDir) -> Result<(), WriteError> {
-    fs_err::create_dir_all(dir.runs())?;
-    Ok(atomic::sync_folder(dir.root())?)
 }

@@ -51,15 +51,10 @@ pub(super) fn render(
     Ok(Rendered { report, table, runs: runs_csv(&entries)? })
 }
 
-/// Keeps the derived files fresh where we may: a sweep at work here writes them itself at its end,
-/// and a folder that is only to be read can still be reported.
+/// Keeps the derived files fresh where we may: a folder that is only to be read can still be reported.
 fn keep(results: &ResultsDir, plan: &Plan, report: &str, runs: &[u8]) {
-    let kept = match Store::try_open(results.clone()) {
-        Ok(Some(store)) => store.write_report(&plan.sweep, report, runs),
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
+    let kept = Store::open(results.clone());
+    if let Err(error) = kept.and_then(|store| store.write_report(plan, report, runs)) {
         tracing::warn!("the report is not kept: {error}");
     }
 }

@@ -20,7 +20,7 @@ use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::progress::Progress;
 use crate::schedule::Policy;
-use crate::store::{Holder, ReadError, Store, read_plan};
+use crate::store::{ReadError, Store, read_plan};
 use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
@@ -29,19 +29,8 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
     let schedule = devices::agree(args.devices.as_ref(), schedules)?;
     // Before anything is written, so that a mistake leaves no trace.
-    let mut planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
-    let place = results.root().display().to_string();
-    let mut waited = false;
-    let store = Store::open(results, |holder| {
-        let Holder { pid, started } = holder;
-        console.say(&format!("waiting: process {pid} works in {place} since {started}"));
-        waited = true;
-    })?;
-    if waited {
-        // The data may be other data by now.
-        planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
-    }
-    let Planned { plans, work } = planned;
+    let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    let store = Store::open(results)?;
     for plan in &plans {
         if let Some(change) = change_of_plan(&store, plan)? {
             console.say(&change);
@@ -51,9 +40,11 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     let mut open = Vec::new();
     let mut failed = 0;
     for work in &work {
-        let outcome = store.result(work)?.map(|result| result.outcome);
+        let result = store.result(work)?;
+        let attempts = result.as_ref().map_or(0, |result| result.attempts);
+        let outcome = result.map(|result| result.outcome);
         if is_open(outcome.as_ref(), args.retry_failed) {
-            open.push(work.clone());
+            open.push(Work { attempts, ..work.clone() });
         } else if !matches!(outcome, Some(Outcome::Finished(_))) {
             failed += 1;
         }
@@ -179,7 +170,7 @@ fn print_reports(
 ) -> Result<(), Failure> {
     for (place, plan) in plans.iter().enumerate() {
         let Rendered { report, runs, .. } = render(store.dir(), plan, args.score_format)?;
-        store.write_report(&plan.sweep, &report, &runs)?;
+        store.write_report(plan, &report, &runs)?;
         print(console, &format!("{}{report}", if place > 0 { "\n" } else { "" }))?;
     }
     Ok(())

@@ -4,16 +4,16 @@ use serde::Serialize;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
 
-use super::{print, print_json};
+use super::{count, print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::report::grid;
-use crate::store::{self, Holder, ReadError};
+use crate::store::{self, AtWork, Process, ReadError};
 
 #[derive(Serialize)]
 struct Status {
-    at_work: Option<Holder>,
+    at_work: Vec<AtWork>,
     sweeps: Vec<SweepStatus>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn status(
 ) -> Result<u8, Failure> {
     let plans = store::plans(results, &args.sweeps)?;
     let sweeps = plans.iter().map(|plan| of(plan, results)).collect::<Result<Vec<_>, _>>()?;
-    let status = Status { at_work: store::holder(results), sweeps };
+    let status = Status { at_work: store::at_work(results), sweeps };
     match args.json {
         true => print_json(console, &status)?,
         false => print(console, &text(&status, results))?,
@@ -77,12 +77,24 @@ fn text(status: &Status, results: &ResultsDir) -> String {
         ("interrupted", true),
         ("waiting", true),
     ];
-    let at_work = match &status.at_work {
-        Some(holder) => format!("process {} is at work since {}", holder.pid, holder.started),
-        None => "nothing is at work".to_owned(),
+    let at_work = match status.at_work.as_slice() {
+        [] => "nothing is at work".to_owned(),
+        all => all.iter().map(at_work).collect::<Vec<_>>().join("\n"),
     };
     match rows.as_slice() {
         [] => format!("no sweep has run in {}; {at_work} there\n", results.root().display()),
         rows => format!("{}\n{at_work}\n", grid::from_rows(headings, rows)),
     }
+}
+
+/// `process 42 is at work since 2026-01-01T00:00:00Z: cpu 1 has 3 runs`
+fn at_work(AtWork { process, since, slots }: &AtWork) -> String {
+    let here = Process::this().is_ok_and(|this| this.host == process.host);
+    let place = if here { String::new() } else { format!(" on {}", process.host) };
+    let slots: Vec<String> = slots
+        .iter()
+        .map(|(slot, runs)| format!("{slot} has {}", count(runs.len(), "run")))
+        .collect();
+    let slots = if slots.is_empty() { String::new() } else { format!(": {}", slots.join(", ")) };
+    format!("process {}{place} is at work since {since}{slots}", process.pid)
 }

@@ -50,6 +50,28 @@ impl From<serde_json::Error> for WriteError {
     }
 }
 
+/// Something could not be written, or not be read.
+#[derive(Debug, Error, Diagnostic)]
+pub enum StoreError {
+    /// Written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Write(#[from] WriteError),
+    /// Read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Ends for StoreError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Write(error) => error.exit_code(),
+            Self::Read(error) => error.exit_code(),
+        }
+    }
+}
+
 /// Something could not be read.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ReadError {

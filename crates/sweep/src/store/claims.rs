@@ -1,0 +1,374 @@
+//! Which orchestrator is at which run: so that several share the work in one results folder.
+//!
+//! Every orchestrator has a file in `.claims/orchestrators`, whose time of change it renews while it
+//! goes on, and every run that it is at has one in `.claims/runs`. Claims are made under the folder's
+//! lock and say which process holds them. Whoever has ended on this machine holds nothing any more; of
+//! one on another machine that is known when its file has not been renewed for long, by our own clock.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use spec::paths::ResultsDir;
+use spec::record::RunResult;
+use spec::run_id::RunId;
+
+use super::lock::Lock;
+use super::process::{Fate, Process};
+use super::{ReadError, StoreError, WriteError, read_result};
+use crate::planning::Work;
+
+/// How often an orchestrator says that it goes on.
+const BEAT: Duration = Duration::from_secs(30);
+/// One that cannot be seen and has said nothing for so long is gone.
+const DEAD_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// `.claims/runs/<run>.json`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    holder: Process,
+    /// Where the run goes on: `cpu 1`.
+    slot: String,
+}
+
+/// `.claims/orchestrators/<process>.json`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Presence {
+    process: Process,
+    /// In RFC 3339, UTC.
+    since: String,
+}
+
+/// An orchestrator at work, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AtWork {
+    /// Which one.
+    pub process: Process,
+    /// Since when, in RFC 3339, UTC.
+    pub since: String,
+    /// Its slots that have work, with the runs they have.
+    pub slots: Vec<(String, Vec<RunId>)>,
+}
+
+/// Whether a run is ours to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whose {
+    /// Ours.
+    Ours,
+    /// Another orchestrator is at it.
+    Theirs(Process),
+    /// Another orchestrator has ended it.
+    Done(RunResult),
+    /// Nobody is at it.
+    Nobody,
+}
+
+/// What one orchestrator holds in a results folder; let go when this is dropped.
+#[derive(Debug)]
+pub struct Claims {
+    dir: ResultsDir,
+    this: Process,
+    presence: PathBuf,
+    held: HashSet<RunId>,
+    next_beat: Instant,
+    pulses: Pulses,
+}
+
+impl Claims {
+    /// Comes to work in `dir`. What those have left who ended without a word is cleared away.
+    pub(super) fn open(dir: ResultsDir) -> Result<Self, WriteError> {
+        let this = Process::this()?;
+        fs_err::create_dir_all(dir.orchestrators())?;
+        fs_err::create_dir_all(dir.claims())?;
+        let presence = dir.orchestrators().join(this.file_name());
+        let _lock = Lock::hold(&dir)?;
+        clear(&dir, &this)?;
+        let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        write(&presence, &Presence { process: this.clone(), since })?;
+        let next_beat = Instant::now() + BEAT;
+        let pulses = Pulses::default();
+        Ok(Self { dir, this, presence, held: HashSet::new(), next_beat, pulses })
+    }
+
+    /// Takes those of `works` that nobody else is at or has done, for `slot`. Whose each is now.
+    ///
+    /// # Errors
+    /// When claims cannot be written, or results not be read.
+    pub fn take(&mut self, works: &[&Work], slot: &str) -> Result<Vec<Whose>, StoreError> {
+        let _lock = Lock::hold(&self.dir).map_err(WriteError::from)?;
+        let mut whose = Vec::new();
+        for work in works {
+            let mut found = self.find(work)?;
+            if matches!(found, Whose::Nobody | Whose::Ours) {
+                let claim = Claim { holder: self.this.clone(), slot: slot.to_owned() };
+                write(&self.file(work.run()), &claim)?;
+                self.held.insert(work.run());
+                found = Whose::Ours;
+            }
+            whose.push(found);
+        }
+        Ok(whose)
+    }
+
+    /// Whose `works` are, which others were at.
+    ///
+    /// # Errors
+    /// When results cannot be read.
+    pub fn look(&mut self, works: &[&Work]) -> Result<Vec<Whose>, StoreError> {
+        let _lock = Lock::hold(&self.dir).map_err(WriteError::from)?;
+        works.iter().map(|work| Ok(self.find(work)?)).collect()
+    }
+
+    /// Whether `run` is ours still: on another machine we may have passed for dead.
+    pub fn holds(&self, run: RunId) -> bool {
+        read::<Claim>(&self.file(run)).is_some_and(|claim| claim.holder == self.this)
+    }
+
+    /// Lets go of `run`.
+    pub fn release(&mut self, run: RunId) {
+        if self.held.remove(&run) && self.holds(run) {
+            // A claim that stays is stale as soon as we are gone.
+            let _ = fs_err::remove_file(self.file(run));
+        }
+    }
+
+    /// When to [`Claims::beat`] at the latest.
+    pub fn due(&self) -> Instant {
+        self.next_beat
+    }
+
+    /// Says that we go on, if it is time to.
+    pub fn beat(&mut self, now: Instant) {
+        if self.next_beat <= now {
+            self.next_beat = now + BEAT;
+            let touched = fs_err::OpenOptions::new()
+                .write(true)
+                .open(&self.presence)
+                .and_then(|file| file.file().set_modified(SystemTime::now()));
+            if let Err(error) = touched {
+                tracing::warn!("others may take this sweep for dead: {error}");
+            }
+        }
+    }
+
+    /// A claim is looked for before the result, because whoever ends a run stores before letting go.
+    fn find(&mut self, work: &Work) -> Result<Whose, ReadError> {
+        if let Some(Claim { holder, .. }) = read::<Claim>(&self.file(work.run())) {
+            if holder == self.this {
+                return Ok(Whose::Ours);
+            }
+            if is_alive(&self.this, &holder, &self.dir, &mut self.pulses) {
+                return Ok(Whose::Theirs(holder));
+            }
+        }
+        let result = read_result(&self.dir.run(&work.planned), work.run())?;
+        let ended =
+            result.filter(|result| result.outcome.is_settled() && result.attempts > work.attempts);
+        Ok(ended.map_or(Whose::Nobody, Whose::Done))
+    }
+
+    fn file(&self, run: RunId) -> PathBuf {
+        self.dir.claims().join(format!("{run}.json"))
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        for run in std::mem::take(&mut self.held) {
+            if self.holds(run) {
+                let _ = fs_err::remove_file(self.file(run));
+            }
+        }
+        let _ = fs_err::remove_file(&self.presence);
+    }
+}
+
+/// Who is at work in `dir` and with what. A folder without claims is not an error.
+pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
+    let Ok(this) = Process::this() else { return Vec::new() };
+    let alive = |process: &Process| this.sees(process) != Fate::Gone;
+    let mut slots: HashMap<Process, Vec<(String, Vec<RunId>)>> = HashMap::new();
+    for (file, claim) in read_all::<Claim>(&dir.claims()) {
+        let run = file.file_stem().and_then(|stem| stem.to_str()?.parse::<RunId>().ok());
+        let theirs = slots.entry(claim.holder).or_default();
+        match theirs.iter_mut().find(|(slot, _)| *slot == claim.slot) {
+            Some((_, runs)) => runs.extend(run),
+            None => theirs.push((claim.slot, run.into_iter().collect())),
+        }
+    }
+    let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
+    let present = present.filter(|(_, presence)| alive(&presence.process));
+    let mut all: Vec<AtWork> = present
+        .map(|(_, Presence { process, since })| {
+            let mut slots = slots.remove(&process).unwrap_or_default();
+            slots.sort();
+            AtWork { process, since, slots }
+        })
+        .collect();
+    all.sort_by(|one, other| (&one.since, one.process.pid).cmp(&(&other.since, other.process.pid)));
+    all
+}
+
+/// When the files of orchestrators that cannot be seen were last renewed, and when we saw that first.
+#[derive(Debug, Default)]
+struct Pulses(HashMap<Process, (SystemTime, Instant)>);
+
+impl Pulses {
+    /// Whether the one whose file was renewed at `beat`, by whatever clock, goes on as far as we know.
+    fn is_alive(&mut self, process: &Process, beat: SystemTime, now: Instant) -> bool {
+        let (last, since) = self.0.entry(process.clone()).or_insert((beat, now));
+        if *last != beat {
+            (*last, *since) = (beat, now);
+        }
+        now.duration_since(*since) < DEAD_AFTER
+    }
+}
+
+fn is_alive(this: &Process, other: &Process, dir: &ResultsDir, pulses: &mut Pulses) -> bool {
+    match this.sees(other) {
+        Fate::Alive => true,
+        Fate::Gone => false,
+        Fate::Unseen => {
+            let presence = dir.orchestrators().join(other.file_name());
+            let beat = fs_err::metadata(presence).and_then(|metadata| metadata.modified());
+            // Whoever goes takes the file along.
+            beat.is_ok_and(|beat| pulses.is_alive(other, beat, Instant::now()))
+        }
+    }
+}
+
+/// Removes what those have left who are gone for sure.
+fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
+    let gone = |process: &Process| this.sees(process) == Fate::Gone;
+    let claims = read_all::<Claim>(&dir.claims()).into_iter();
+    let claims = claims.filter(|(_, claim)| gone(&claim.holder)).map(|(file, _)| file);
+    let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
+    let present = present.filter(|(_, presence)| gone(&presence.process)).map(|(file, _)| file);
+    claims.chain(present).try_for_each(fs_err::remove_file)
+}
+
+/// Under the lock, so one that is cut short was left by somebody who is gone.
+fn write(file: &Path, value: &impl Serialize) -> Result<(), WriteError> {
+    Ok(fs_err::write(file, serde_json::to_vec(value)?)?)
+}
+
+/// None when it is not there, or cut short.
+fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    serde_json::from_slice(&fs_err::read(file).ok()?).ok()
+}
+
+fn read_all<T: DeserializeOwned>(folder: &Path) -> Vec<(PathBuf, T)> {
+    let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::tests::work;
+    use spec::record::{self, Outcome};
+
+    fn folder() -> (tempfile::TempDir, ResultsDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ResultsDir::new(folder.path());
+        (folder, dir)
+    }
+
+    fn claim(dir: &ResultsDir, run: RunId, holder: &Process) {
+        let claim = Claim { holder: holder.clone(), slot: "cpu 1".to_owned() };
+        write(&dir.claims().join(format!("{run}.json")), &claim).unwrap();
+    }
+
+    fn store(dir: &ResultsDir, work: &Work, attempts: u32, outcome: Outcome) {
+        let result = RunResult {
+            version: record::VERSION,
+            run: work.run(),
+            attempts,
+            started: String::new(),
+            seconds: 1.0,
+            device: String::new(),
+            outcome,
+        };
+        let dir = dir.run(&work.planned);
+        fs_err::create_dir_all(dir.root()).unwrap();
+        fs_err::write(dir.result(), serde_json::to_vec(&result).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_run_is_taken_by_one_and_by_the_next_when_that_one_is_gone() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone()).unwrap();
+        let works = [work(1), work(2), work(3)];
+        // The first process of all is alive, and a number without a process is nobody.
+        let parent = Process { pid: 1, started: start_of_init(), ..claims.this.clone() };
+        let dead = Process { started: 1, ..claims.this.clone() };
+        claim(&dir, works[0].run(), &parent);
+        claim(&dir, works[1].run(), &dead);
+        fs_err::write(claims.file(works[2].run()), b"{\"holder\":").unwrap();
+        let all: Vec<&Work> = works.iter().collect();
+        let whose = claims.take(&all, "cpu 1").unwrap();
+        assert_eq!(whose, [Whose::Theirs(parent.clone()), Whose::Ours, Whose::Ours]);
+        assert_eq!(at_work(&dir).iter().map(|at| at.slots[0].1.len()).collect::<Vec<_>>(), [2]);
+        claims.release(works[1].run());
+        let whose = claims.look(&all).unwrap();
+        assert_eq!(whose, [Whose::Theirs(parent), Whose::Nobody, Whose::Ours]);
+        drop(claims);
+        assert_eq!(at_work(&dir), []);
+        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "the other's");
+        Claims::open(dir.clone()).unwrap();
+        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1);
+    }
+
+    fn start_of_init() -> u64 {
+        let stat = fs_err::read_to_string("/proc/1/stat").unwrap();
+        super::super::process::parse_stat(&stat).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_another_one_has_ended_is_done_and_one_that_failed_before_is_not() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone()).unwrap();
+        let cause = || "x".to_owned();
+        for (attempts, outcome, done) in [
+            (1, Outcome::Failed { cause: cause() }, false),
+            (2, Outcome::Failed { cause: cause() }, true),
+            (2, Outcome::Interrupted { cause: cause() }, false),
+        ] {
+            let work = Work { attempts: 1, ..work(1) };
+            store(&dir, &work, attempts, outcome);
+            let whose = claims.look(&[&work]).unwrap();
+            assert_eq!(matches!(whose[0], Whose::Done(_)), done, "{whose:?}");
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_seen_is_gone_when_nothing_was_renewed_for_long() {
+        let now = Instant::now();
+        let process = Process { host: "far".to_owned(), ..Process::this().unwrap() };
+        let mut pulses = Pulses::default();
+        let beat = |number| SystemTime::UNIX_EPOCH + Duration::from_secs(number);
+        let mut alive = |number, minutes: u64| {
+            pulses.is_alive(&process, beat(number), now + Duration::from_secs(60 * minutes))
+        };
+        // Their clock may say what it wants.
+        assert!(alive(900, 0) && alive(900, 9) && alive(100, 9) && alive(100, 18));
+        assert!(!alive(100, 19));
+        assert!(alive(101, 20));
+    }
+
+    #[test]
+    fn a_claim_that_another_machine_took_over_is_not_ours() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone()).unwrap();
+        let work = work(1);
+        claims.take(&[&work], "cpu 1").unwrap();
+        assert!(claims.holds(work.run()));
+        claim(&dir, work.run(), &Process { host: "far".to_owned(), ..claims.this.clone() });
+        assert!(!claims.holds(work.run()));
+        drop(claims);
+        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "it is theirs");
+    }
+}

@@ -1,0 +1,141 @@
+//! Which process it is, and whether it still is.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// A process, told apart from every other one: on this machine or another, now or before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// The machine's name.
+    pub host: String,
+    /// Another one after each start of the machine.
+    pub boot: String,
+    /// What `pid` is a number in: containers count their own.
+    pub pid_namespace: String,
+    /// The number of the process.
+    pub pid: u32,
+    /// When it started, in clock ticks since the machine did: numbers are used again.
+    pub started: u64,
+}
+
+/// What became of a process, as seen from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Alive,
+    /// It has ended.
+    Gone,
+    /// It cannot be seen from here.
+    Unseen,
+}
+
+impl Process {
+    /// This one.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn this() -> io::Result<Self> {
+        let read = |file: &str| Ok::<_, io::Error>(fs_err::read_to_string(file)?.trim().to_owned());
+        let pid = std::process::id();
+        let started = start_of(pid).ok_or_else(|| io::Error::other("/proc/self/stat is odd"))?;
+        Ok(Self {
+            host: read("/proc/sys/kernel/hostname")?,
+            boot: read("/proc/sys/kernel/random/boot_id")?,
+            pid_namespace: fs_err::read_link("/proc/self/ns/pid")?.display().to_string(),
+            pid,
+            started,
+        })
+    }
+
+    /// What became of `other`, as seen from here.
+    pub fn sees(&self, other: &Self) -> Fate {
+        self.judge(other, start_of)
+    }
+
+    /// `start_of` says when the process of a number started that goes on here.
+    fn judge(&self, other: &Self, start_of: impl Fn(u32) -> Option<u64>) -> Fate {
+        match other.boot == self.boot {
+            // The machine was started anew since.
+            false if other.host == self.host => Fate::Gone,
+            true if other.pid_namespace == self.pid_namespace => match start_of(other.pid) {
+                Some(started) if started == other.started => Fate::Alive,
+                _ => Fate::Gone,
+            },
+            _ => Fate::Unseen,
+        }
+    }
+
+    /// A name for files.
+    pub(super) fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let host: String = self.host.chars().map(plain).take(60).collect();
+        format!("{host}-{}-{}.json", self.pid, self.started)
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} on {}", self.pid, self.host)
+    }
+}
+
+/// When a process started that has not ended, in clock ticks since the machine did.
+fn start_of(pid: u32) -> Option<u64> {
+    parse_stat(&fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The start time in a `/proc/PID/stat`, unless the process has ended and only waits to be reaped. Its
+/// name stands in brackets and may hold anything. See proc_pid_stat(5).
+pub(super) fn parse_stat(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    match *fields.first()? {
+        "Z" | "X" | "x" => None,
+        // The state is field 3, the start time field 22.
+        _ => fields.get(19)?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_its_start_too() {
+        let stat = |state| {
+            format!("42 (a ) b) {state} 1 42 42 0 -1 4194560 1 0 0 0 3 4 0 0 20 0 5 0 777 0 0")
+        };
+        assert_eq!(parse_stat(&stat("S")), Some(777));
+        assert_eq!(parse_stat(&stat("Z")), None);
+        assert_eq!(parse_stat("42 (x"), None);
+        let this = Process::this().unwrap();
+        assert_eq!(this.sees(&this), Fate::Alive);
+        assert_eq!(this.sees(&Process { started: 1, ..this.clone() }), Fate::Gone);
+    }
+
+    #[test]
+    fn who_cannot_be_seen_may_be_alive() {
+        let here = Process {
+            host: "a".to_owned(),
+            boot: "1".to_owned(),
+            pid_namespace: "pid:[1]".to_owned(),
+            pid: 1,
+            started: 10,
+        };
+        let other = Process { pid: 7, started: 70, ..here.clone() };
+        let alive = |pid| (pid == 7).then_some(70);
+        let text = str::to_owned;
+        for (other, expected) in [
+            (other.clone(), Fate::Alive),
+            (Process { pid: 8, ..other.clone() }, Fate::Gone),
+            (Process { started: 71, ..other.clone() }, Fate::Gone),
+            (Process { boot: text("2"), ..other.clone() }, Fate::Gone),
+            (Process { boot: text("2"), host: text("b"), ..other.clone() }, Fate::Unseen),
+            (Process { pid_namespace: text("pid:[2]"), ..other }, Fate::Unseen),
+        ] {
+            assert_eq!(here.judge(&other, alive), expected, "{other:?}");
+        }
+    }
+}

@@ -217,6 +217,7 @@ impl Features {
                 Some(all) => all,
                 empty => {
                     fits(images, count, bytes(&view))?;
+                    self.memory.make_room(bytes(&view) * count as usize);
                     let mut shape = view.size();
                     shape[0] *= i64::from(count);
                     empty.insert(Tensor::f_empty(shape, (view.kind(), self.device))?)
@@ -330,7 +331,7 @@ fn fits(images: i64, count: u32, bytes: usize) -> Result<(), Halt> {
     let mib = |bytes: usize| bytes.div_ceil(1 << 20);
     Err(Halt::Config(format!(
         "the features of {count} views of {images} images would take {} MiB of memory, and {} MiB are the \
-         most: take at most views = {}, a pooling that leaves fewer features, or views = \"fresh\"",
+         most: take at most views = {}, or views = \"fresh\"",
         mib(all),
         mib(MOST_BYTES),
         (MOST_BYTES / bytes).max(1),

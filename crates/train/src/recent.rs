@@ -29,9 +29,14 @@ impl<K: PartialEq, V> Recent<K, V> {
     /// Keeps `value`, which takes `bytes`, even when it alone takes more than the limit.
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
         self.entries.retain(|entry| entry.key != key);
+        self.make_room(bytes);
         self.entries.push(Entry { key, value, bytes });
-        let mut total: usize = self.entries.iter().map(|entry| entry.bytes).sum();
-        while total > self.most && self.entries.len() > 1 {
+    }
+
+    /// Lets go of values until one that takes `bytes` fits, or none is left.
+    pub(crate) fn make_room(&mut self, bytes: usize) {
+        let mut total = self.entries.iter().fold(bytes, |total, entry| total + entry.bytes);
+        while total > self.most && !self.entries.is_empty() {
             total -= self.entries.remove(0).bytes;
         }
     }
@@ -56,5 +61,7 @@ mod tests {
         assert_eq!(kept(["b", "a"]), [None, Some(1)]);
         recent.insert("d", 4, 40);
         assert_eq!([recent.get(&"c").copied(), recent.get(&"d").copied()], [None, Some(4)]);
+        recent.make_room(1);
+        assert_eq!(recent.get(&"d"), None);
     }
 }

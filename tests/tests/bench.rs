@@ -316,6 +316,10 @@ pub(crate) fn sweep() -> PathBuf {
 pub(crate) fn beside_us(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(program.is_file(), "{} is missing: `cargo build --release` first", program.display());
+    assert!(
+        program.is_file(),
+        "{} is missing: `cargo build --release --all-targets` first",
+        program.display()
+    );
     program
 }

@@ -7,6 +7,7 @@ mod failures;
 mod features;
 mod files;
 mod interrupt;
+mod killed;
 mod real;
 mod report;
 mod run;

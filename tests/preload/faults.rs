@@ -1,0 +1,160 @@
+//! A library to preload into `sweep`: kills it at its N-th call that changes something outside it.
+//!
+//! Every such call is a point: to make, write, cut, sync, rename or remove a file, to make a folder, to
+//! start a process. `FAULT_AT` says which one comes too late; with `FAULT_HALF` the write there gets half
+//! of its bytes out. What was about to happen goes to the file that `FAULT_LOG` names. Calls go straight
+//! to the system, so that nothing here comes by again.
+#![allow(unsafe_code, reason = "the C library's functions are stood in for")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libc::{mode_t, off64_t, pid_t, size_t, ssize_t};
+
+struct Plan {
+    at: u64,
+    half: bool,
+    log: CString,
+}
+
+static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+static POINTS: AtomicU64 = AtomicU64::new(0);
+
+/// None in workers, which inherit all of this.
+fn plan() -> Option<&'static Plan> {
+    let read = || {
+        let ours = std::env::current_exe().ok()?.file_name()? == "sweep";
+        let at = std::env::var("FAULT_AT").ok()?.parse().ok()?;
+        let log = CString::new(std::env::var("FAULT_LOG").ok()?).ok()?;
+        let half = std::env::var_os("FAULT_HALF").is_some();
+        ours.then_some(Plan { at, half, log })
+    };
+    PLAN.get_or_init(read).as_ref()
+}
+
+/// Counts a point. The plan, if this is where it ends.
+fn ends_here() -> Option<&'static Plan> {
+    let plan = plan()?;
+    let number = POINTS.fetch_add(1, Ordering::SeqCst) + 1;
+    (number == plan.at).then_some(plan)
+}
+
+fn end(plan: &Plan, what: &str) -> ! {
+    // SAFETY: plain system calls on memory that is ours.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+        let log = libc::syscall(libc::SYS_open, plan.log.as_ptr(), flags, 0o644);
+        libc::syscall(libc::SYS_write, log, what.as_ptr(), what.len());
+        libc::syscall(libc::SYS_kill, libc::getpid(), libc::SIGKILL);
+        loop {
+            libc::pause();
+        }
+    }
+}
+
+fn point(what: impl FnOnce() -> String) {
+    if let Some(plan) = ends_here() {
+        end(plan, &what());
+    }
+}
+
+/// # Safety
+/// `path` ends with a zero.
+unsafe fn named(what: &str, path: *const c_char) -> String {
+    // SAFETY: the caller's promise.
+    format!("{what} {}", unsafe { CStr::from_ptr(path) }.to_string_lossy())
+}
+
+fn open_file(what: &str, file: c_int) -> String {
+    let path = std::fs::read_link(format!("/proc/self/fd/{file}")).unwrap_or_default();
+    format!("{what} {}", path.display())
+}
+
+/// # Safety
+/// As write(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn write(file: c_int, bytes: *const c_void, count: size_t) -> ssize_t {
+    if let Some(plan) = ends_here() {
+        if plan.half {
+            // SAFETY: fewer bytes than there are.
+            unsafe { libc::syscall(libc::SYS_write, file, bytes, count / 2) };
+        }
+        end(plan, &open_file("write", file));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_write, file, bytes, count) as ssize_t }
+}
+
+/// # Safety
+/// As fsync(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsync(file: c_int) -> c_int {
+    point(|| open_file("sync", file));
+    // SAFETY: no memory is touched.
+    unsafe { libc::syscall(libc::SYS_fsync, file) as c_int }
+}
+
+/// # Safety
+/// As ftruncate(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftruncate64(file: c_int, length: off64_t) -> c_int {
+    point(|| open_file("cut", file));
+    // SAFETY: no memory is touched.
+    unsafe { libc::syscall(libc::SYS_ftruncate, file, length) as c_int }
+}
+
+/// # Safety
+/// As rename(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    point(|| unsafe { named("rename", to) });
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_rename, from, to) as c_int }
+}
+
+/// # Safety
+/// As unlink(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    point(|| unsafe { named("remove", path) });
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_unlink, path) as c_int }
+}
+
+/// # Safety
+/// As mkdir(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
+    // SAFETY: the caller's promise.
+    point(|| unsafe { named("folder", path) });
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_mkdir, path, mode) as c_int }
+}
+
+/// # Safety
+/// As open(2); on x86-64 an argument more or less makes no difference to how it is called.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    if flags & libc::O_CREAT != 0 {
+        // SAFETY: the caller's promise.
+        point(|| unsafe { named("make", path) });
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_open, path, flags, mode) as c_int }
+}
+
+/// # Safety
+/// As fork(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fork() -> pid_t {
+    point(|| "start".to_owned());
+    // SAFETY: the next `fork` in the order of libraries is the C library's, which this stands in for.
+    unsafe {
+        let next = libc::dlsym(libc::RTLD_NEXT, c"fork".as_ptr());
+        let fork: unsafe extern "C" fn() -> pid_t = std::mem::transmute(next);
+        fork()
+    }
+}

@@ -1,0 +1,225 @@
+//! `kill -9` at every point, and at any time: nothing lost, nothing twice.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bench::{Bench, Running, beside_us, is_long};
+
+const RUN: [&str; 2] = ["run", "batch_size.toml"];
+
+/// Unlabelled test images, so that every file is written that a run can have.
+fn bench(levels: &str, replicates: u32) -> Bench {
+    let bench = Bench::new();
+    fs_err::remove_dir_all(bench.path("data/test")).unwrap();
+    bench.write("data/test/0000.jpg", "x");
+    let sweep = bench.read("batch_size.toml");
+    let sweep = sweep.replace("[16, 32, 64]", levels);
+    let sweep = sweep.replace("replicates = 2", &format!("replicates = {replicates}"));
+    bench.write("batch_size.toml", &sweep);
+    bench
+}
+
+/// Everything under `results/runs` but logs, without what differs from one time to the next.
+fn kept(bench: &Bench) -> BTreeMap<String, String> {
+    let files = bench.results().into_iter();
+    files
+        .filter(|file| file.starts_with("runs/") && !file.contains("/attempts/"))
+        .map(|file| {
+            let text = bench.read(&format!("results/{file}"));
+            let text = text.replace(bench.path("").to_str().unwrap(), "");
+            let text = match file.ends_with("result.json") {
+                true => {
+                    let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    for key in ["attempts", "started", "seconds"] {
+                        result.as_object_mut().unwrap().remove(key).unwrap();
+                    }
+                    result.to_string()
+                }
+                false => text,
+            };
+            (file, text)
+        })
+        .collect()
+}
+
+/// The files in which they differ.
+fn different<'a>(
+    one: &'a BTreeMap<String, String>,
+    other: &'a BTreeMap<String, String>,
+) -> Vec<&'a str> {
+    let all = one.keys().chain(other.keys());
+    all.filter(|file| one.get(*file) != other.get(*file)).map(String::as_str).collect()
+}
+
+fn done(bench: &Bench) -> usize {
+    let results = bench.results();
+    results.iter().filter(|file| file.ends_with("/result.json")).count()
+}
+
+fn lines(bench: &Bench, file: &str) -> usize {
+    fs_err::read_to_string(bench.path(file)).unwrap_or_default().lines().count()
+}
+
+/// What a sweep killed at its point `at` was about to do; none when it has fewer points. Then gives the
+/// same command again, undisturbed, and finds what it should have been from the beginning.
+fn killed_at(at: u64, half: bool, table: &str, files: &BTreeMap<String, String>) -> Option<String> {
+    let bench = bench("[32, 64]", 1);
+    let mut command = bench.command(&RUN);
+    command
+        .env("LD_PRELOAD", beside_us("examples/libfaults.so"))
+        .env("FAULT_AT", at.to_string())
+        .env("FAULT_LOG", bench.path("fault"));
+    if half {
+        command.env("FAULT_HALF", "1");
+    }
+    let ran = bench.wait(Running::start(command));
+    if ran.code == 0 {
+        assert_eq!(ran.stdout, table);
+        return None;
+    }
+    let what = bench.read("fault").replace(bench.path("").to_str().unwrap(), "");
+    let place = || format!("point {at}, {what}: {}", ran.stderr);
+    assert_eq!(ran.code, 137, "{}", place());
+    let (done, begun) = if bench.path("results/runs").exists() {
+        (done(&bench), lines(&bench, "begun"))
+    } else {
+        (0, 0)
+    };
+    let again = bench.sweep(&RUN);
+    assert_eq!((again.code, again.stdout.as_str()), (0, table), "{}{}", place(), again.stderr);
+    assert_eq!(different(&kept(&bench), files), [""; 0], "{}", place());
+    assert_eq!(
+        lines(&bench, "begun") - begun,
+        2 - done,
+        "what is done is not done again: {}",
+        place()
+    );
+    Some(what)
+}
+
+#[test]
+fn killed_at_any_point_it_goes_on_where_it_stood() {
+    let undisturbed = bench("[32, 64]", 1);
+    let table = undisturbed.sweep(&RUN).stdout;
+    let files = kept(&undisturbed);
+    assert!(files.keys().any(|file| file.ends_with("submission.csv")), "{files:?}");
+    let next = AtomicU64::new(1);
+    let points = Mutex::new(BTreeMap::new());
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::SeqCst);
+            let Some(what) = killed_at(at, false, &table, &files) else { break };
+            if what.starts_with("write") {
+                killed_at(at, true, &table, &files);
+            }
+            points.lock().unwrap().insert(at, what);
+        }
+    };
+    thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(work)));
+    let points = points.into_inner().unwrap();
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for what in points.values() {
+        *kinds.entry(what.split(' ').next().unwrap()).or_default() += 1;
+    }
+    eprintln!("killed at {} points: {kinds:?}", points.len());
+    assert!(["write", "sync", "rename", "start"].iter().all(|kind| kinds[kind] > 0), "{kinds:?}");
+    assert!(points.len() > 50, "{points:?}");
+}
+
+/// Kills whatever it likes of `sweeps` and their workers, once each after some time.
+fn disturb(sweeps: &[Running], random: &mut ChaCha8Rng) {
+    for sweep in sweeps {
+        // Not to wait for anything: any moment will do.
+        let (_never, rings) = mpsc::channel::<()>();
+        let _ = rings.recv_timeout(Duration::from_millis(random.random_range(0..250)));
+        match random.random_range(0..3) {
+            0 => {
+                workers(sweep.pid()).into_iter().for_each(|pid| _ = kill_process(pid, Signal::KILL))
+            }
+            _ => sweep.signal(Signal::KILL),
+        }
+    }
+}
+
+fn workers(of: Pid) -> Vec<Pid> {
+    let listed = Command::new("pgrep").arg("-P").arg(of.to_string()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// Two hundred times where `SWEEP_TEST_LONG` is set.
+#[test]
+fn killed_at_any_time_in_ones_and_twos_it_goes_on() {
+    let rounds = if is_long() { 200 } else { 15 };
+    let levels = "[16, 32, 64]";
+    let make = || {
+        let bench = bench(levels, 20);
+        let base = bench.read("base.toml");
+        let many = "retries = 100\nretry_delay = \"0s\"\nset_aside_after = 1000";
+        bench.write("base.toml", &base.replace("retries = 0", many));
+        bench
+    };
+    let undisturbed = make();
+    let table = undisturbed.sweep(&RUN).stdout;
+    let files = kept(&undisturbed);
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut round = 0;
+    while round < rounds {
+        let bench = make();
+        loop {
+            round += 1;
+            let before = if bench.path("results/runs").exists() { done(&bench) } else { 0 };
+            let sweeps: Vec<Running> =
+                (0..random.random_range(1..=2)).map(|_| bench.start(&RUN)).collect();
+            disturb(&sweeps, &mut random);
+            let codes: Vec<i32> = sweeps.into_iter().map(|sweep| bench.wait(sweep).code).collect();
+            assert!(codes.iter().all(|code| [0, 137].contains(code)), "{codes:?}");
+            let after = kept(&bench);
+            assert!(done(&bench) >= before, "what is done stays done");
+            for (file, text) in after.iter().filter(|(file, _)| file.ends_with("/result.json")) {
+                assert_eq!(text, &files[file]);
+            }
+            if codes.contains(&0) {
+                break;
+            }
+        }
+        let last = bench.sweep(&RUN);
+        assert_eq!((last.code, last.stdout, last.stderr), (0, table.clone(), all_done()));
+        assert_eq!(different(&kept(&bench), &files), [""; 0]);
+    }
+    eprintln!("killed {round} times");
+}
+
+fn all_done() -> String {
+    "60 runs: all done before\n".to_owned()
+}
+
+/// The same on a results folder that is taken away under way.
+#[test]
+fn a_results_folder_that_vanishes_ends_the_sweep_once() {
+    let bench = bench("[16, 32, 64]", 2);
+    bench.rule(1, 32, end_to_end::script::Act::Wait);
+    let child = bench.start(&RUN);
+    let worker = bench.accept();
+    let gone: PathBuf = bench.path("gone");
+    fs_err::rename(bench.path("results"), &gone).unwrap();
+    worker.go_on();
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("cannot store results").count(), 1, "{}", ran.stderr);
+    assert!(!bench.path("results").exists(), "{}", ran.stderr);
+    fs_err::rename(&gone, bench.path("results")).unwrap();
+    bench.script(|_| {});
+    let again = bench.sweep(&RUN);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}

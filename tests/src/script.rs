@@ -78,8 +78,13 @@ pub enum Act {
     /// That one reads the FIFO `orphan-go` beside the ledger, then writes a line that is no event, then
     /// writes to the FIFO `orphan-done`.
     Orphan,
+    /// Leaves a process in another session, whose number goes to `left` beside the ledger; checks in, and
+    /// ends with exit code 7 when the socket says so.
+    Leave,
     /// A line that is no event.
     Garbage,
+    /// A line of 100 MB that never ends.
+    LongLine,
     /// Half an event, then the process ends.
     HalfLine,
     /// The end of another run.

@@ -198,10 +198,11 @@ impl Bench {
         lines
     }
 
-    /// The files under `results`, sorted.
+    /// The files under `results`, if there are any, sorted.
     pub(crate) fn results(&self) -> Vec<String> {
         let mut files = Vec::new();
         let mut folders = vec![self.path("results")];
+        folders.retain(|folder| folder.exists());
         while let Some(folder) = folders.pop() {
             for entry in fs_err::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();

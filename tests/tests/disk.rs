@@ -2,8 +2,11 @@
 //!
 //! Mounting needs root. Where we are not, the tests say so and check what can be checked.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+
+use end_to_end::script::Act;
 
 use crate::bench::{Bench, Ran};
 
@@ -45,19 +48,47 @@ fn ends_once(ran: &Ran, with: &str) {
 }
 
 #[test]
-fn a_full_disk_ends_the_sweep_once_and_it_goes_on_when_there_is_room() {
+fn a_disk_that_fills_up_ends_the_sweep_once_and_it_goes_on_when_there_is_room() {
     let bench = Bench::new();
     let results = bench.path("results");
-    // Folders and files take a page each: the first runs fit, the last do not.
-    let Some(mount) = Mount::new(&results, "size=80k") else { return };
-    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    let Some(mount) = Mount::new(&results, "size=8m") else { return };
+    bench.rule(1, 16, Act::Wait);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let mut file = fs_err::File::create(bench.path("results/full")).unwrap();
+    let full = loop {
+        if let Err(error) = file.write_all(&[0; 4096]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    worker.go_on();
+    let ran = bench.wait(child);
     ends_once(&ran, "No space left on device");
     let done = bench.results().iter().filter(|file| file.ends_with("result.json")).count();
-    assert!((1..6).contains(&done), "{done}");
-    mount.remount("remount,size=8m");
+    assert_eq!(done, 2);
+    drop(file);
+    fs_err::remove_file(bench.path("results/full")).unwrap();
+    bench.script(|_| {});
     let resumed = bench.sweep(&["run", "batch_size.toml"]);
     assert_eq!(resumed.code, 0, "{}", resumed.stderr);
-    assert!(resumed.stderr.contains(&format!("6 runs: {done} done before")), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("6 runs: 2 done before"), "{}", resumed.stderr);
+    drop(mount);
+}
+
+#[test]
+fn a_disk_that_is_too_full_is_seen_before_anything_starts() {
+    let bench = Bench::new();
+    let results = bench.path("results");
+    let Some(mount) = Mount::new(&results, "size=96k") else { return };
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 5);
+    assert!(
+        ran.stderr.contains("the disk is too full: for 6 to do it takes 168 KiB at the least"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(bench.ledger(), [""; 0]);
     drop(mount);
 }
 

@@ -90,11 +90,7 @@ fn killed_at(at: u64, half: bool, table: &str, files: &BTreeMap<String, String>)
     let what = bench.read("fault").replace(bench.path("").to_str().unwrap(), "");
     let place = || format!("point {at}, {what}: {}", ran.stderr);
     assert_eq!(ran.code, 137, "{}", place());
-    let (done, begun) = if bench.path("results/runs").exists() {
-        (done(&bench), lines(&bench, "begun"))
-    } else {
-        (0, 0)
-    };
+    let (done, begun) = (done(&bench), lines(&bench, "begun"));
     let again = bench.sweep(&RUN);
     assert_eq!((again.code, again.stdout.as_str()), (0, table), "{}{}", place(), again.stderr);
     assert_eq!(different(&kept(&bench), files), [""; 0], "{}", place());
@@ -178,7 +174,7 @@ fn killed_at_any_time_in_ones_and_twos_it_goes_on() {
         let bench = make();
         loop {
             round += 1;
-            let before = if bench.path("results/runs").exists() { done(&bench) } else { 0 };
+            let before = done(&bench);
             let sweeps: Vec<Running> =
                 (0..random.random_range(1..=2)).map(|_| bench.start(&RUN)).collect();
             disturb(&sweeps, &mut random);

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use end_to_end::script::{Act, Start};
+use rustix::process::Signal;
 
 use crate::bench::{Bench, Ran};
 
@@ -54,6 +55,8 @@ fn a_worker_that_exits_costs_one_run() {
 fn a_worker_that_does_not_speak_the_protocol_is_killed() {
     insta::assert_snapshot!(cause(&one_run_does(Act::Garbage).0), @"the worker wrote a line that is no event (expected value at line 1 column 1): `Epoch 1/50: loss=0.5`; it was killed");
     insta::assert_snapshot!(cause(&one_run_does(Act::HalfLine).0), @r#"the worker ended in the middle of a line: `{\"type\":\"finished\",\"run\":`; it was killed"#);
+    let long = cause(&one_run_does(Act::LongLine).0);
+    assert!(long.starts_with("the worker wrote a line of over 64 MiB: `xxx"), "{long}");
     insta::assert_snapshot!(cause(&one_run_does(Act::WrongRun).0), @"the worker ended run 0101010101010101010101010101010101010101010101010101010101010101, which it had not begun; it was killed");
 }
 
@@ -160,4 +163,41 @@ fn what_a_dead_worker_left_behind_does_not_speak_for_the_next_one() {
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert_eq!(bench.ledger().len(), 5, "{}", ran.stderr);
     assert!(ran.stderr.contains("1 of 6 runs did not finish"), "{}", ran.stderr);
+}
+
+/// Whether a process goes on; one that only waits to be reaped does not.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn what_a_worker_started_in_another_session_ends_with_it() {
+    let bench = Bench::new();
+    bench.rule(1, 32, Act::Leave);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let left = bench.read("left");
+    assert!(is_alive(left.trim()));
+    worker.go_on();
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(!is_alive(left.trim()));
+}
+
+#[test]
+fn what_a_killed_sweep_left_behind_is_ended_by_the_next_one() {
+    let bench = Bench::new();
+    bench.rule(1, 32, Act::Leave);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let left = bench.read("left");
+    child.signal(Signal::KILL);
+    assert_eq!(worker.rest(), "", "the worker is gone");
+    assert_eq!(bench.wait(child).code, 137);
+    // Any sweep that begins may end it, one of another test too.
+    bench.script(|_| {});
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!is_alive(left.trim()));
 }

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod changes;
 mod data;
 mod doctor;
 mod features;

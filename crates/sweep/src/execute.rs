@@ -20,10 +20,11 @@ use thiserror::Error;
 use crate::devices::{self, SlotSpec};
 use crate::exit::{self, Ends};
 use crate::planning::Work;
+use crate::process::Process;
 use crate::progress::{Activity, Progress};
 use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
-use crate::store::{Claims, Process, Store, StoreError, Whose, WriteError};
-use crate::worker::{Heard, Line, Program, Worker, WorkerId};
+use crate::store::{Claims, Store, StoreError, Whose, WriteError};
+use crate::worker::{Heard, Line, Program, Worker, WorkerId, end_strays};
 use signals::Signals;
 use station::Station;
 
@@ -126,6 +127,12 @@ pub fn execute(
     let (to, inbox) = mpsc::sync_channel(1024);
     let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
     let claims = store.claims()?;
+    match end_strays(claims.process()) {
+        0 => {}
+        left => {
+            progress.say(&format!("{left} processes of a sweep that was killed were left: ended"))
+        }
+    }
     let runs = work.iter().map(|work| (work.run(), work.prefix()));
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {

@@ -1,11 +1,13 @@
 //! Fingerprints of images and weights: their names and contents, never where they lie.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use ::weights::MOST_BYTES;
 use miette::Diagnostic;
 use rayon::prelude::*;
+use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -63,6 +65,15 @@ pub enum FingerprintError {
         /// The link.
         link: PathBuf,
     },
+    /// Weights that no worker could load.
+    #[error("{} is no intact safetensors file: {cause}", file.display())]
+    #[diagnostic(help("`sweep weights pull` and `convert` make one"))]
+    Weights {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        cause: SafeTensorError,
+    },
     /// Reading failed.
     #[error("cannot fingerprint the data: {0}")]
     Io(io::Error),
@@ -76,7 +87,14 @@ impl From<io::Error> for FingerprintError {
 
 impl Ends for FingerprintError {
     fn exit_code(&self) -> u8 {
-        exit::USAGE
+        match self {
+            Self::Io(_) | Self::Weights { .. } => exit::ENVIRONMENT,
+            Self::Missing { .. }
+            | Self::Empty { .. }
+            | Self::NoClasses { .. }
+            | Self::EmptyClass { .. }
+            | Self::Loop { .. } => exit::USAGE,
+        }
     }
 }
 
@@ -119,20 +137,34 @@ impl Fingerprinter {
         Ok(fingerprint)
     }
 
-    /// Of a file's content.
+    /// Of a weights file's content.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn file(&mut self, file: &Path) -> Result<String, FingerprintError> {
+    /// When it cannot be read, or is no safetensors file.
+    pub fn weights(&mut self, file: &Path) -> Result<String, FingerprintError> {
         if let Some(known) = self.files.get(file) {
             return Ok(known.clone());
         }
+        let bytes = read_weights(file)?;
+        SafeTensors::deserialize(&bytes)
+            .map_err(|cause| FingerprintError::Weights { file: file.to_owned(), cause })?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update_rayon(&fs_err::read(file)?);
+        hasher.update_rayon(&bytes);
         let fingerprint = hasher.finalize().to_hex().to_string();
         self.files.insert(file.to_owned(), fingerprint.clone());
         Ok(fingerprint)
     }
+}
+
+/// All of a file that is not too large for weights.
+fn read_weights(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs_err::File::open(file)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let what = format!("{} is too large for weights", file.display());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
 }
 
 fn check_classes(what: &'static str, folder: &Path) -> Result<(), FingerprintError> {

@@ -13,6 +13,8 @@ pub mod exit;
 pub mod fingerprint;
 pub mod output;
 pub mod planning;
+pub mod preflight;
+pub mod process;
 pub mod progress;
 pub mod report;
 pub mod schedule;

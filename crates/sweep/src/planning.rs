@@ -200,7 +200,7 @@ fn fingerprints(
             None => None,
             Some(folder) => Some(fingerprinter.folder("test", folder, Layout::Any)?),
         },
-        weights: weights.map(|file| fingerprinter.file(file)).transpose()?,
+        weights: weights.map(|file| fingerprinter.weights(file)).transpose()?,
     })
 }
 

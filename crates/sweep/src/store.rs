@@ -8,7 +8,6 @@ mod attempt;
 mod claims;
 mod error;
 mod lock;
-mod process;
 mod read;
 mod tables;
 
@@ -18,7 +17,6 @@ use spec::record::{Plan, RunResult};
 pub use attempt::Attempt;
 pub use claims::{AtWork, Claims, Whose, at_work};
 pub use error::{ReadError, StoreError, WriteError};
-pub use process::Process;
 pub use read::{plans, read_config, read_plan, read_result};
 
 use crate::planning::Work;

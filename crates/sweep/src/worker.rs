@@ -1,9 +1,11 @@
 //! Worker processes: started, spoken to, listened to, ended.
 
 mod lines;
+mod orphans;
 mod process;
 mod program;
 
 pub use lines::{Line, Lines};
+pub use orphans::end_strays;
 pub use process::{Heard, Worker, WorkerId};
 pub use program::{Probe, ProbeError, Program, ProgramError};

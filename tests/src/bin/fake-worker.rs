@@ -164,12 +164,34 @@ impl Worker<'_> {
                         "echo out >&2; read go < orphan-go; echo boo; echo said > orphan-done",
                     ])
                     .current_dir(self.script.ledger.parent().unwrap())
+                    // Without the mark by which it would be found and killed.
+                    .env_remove("SWEEP_WORKER")
                     .stdin(process::Stdio::null())
                     .stderr(process::Stdio::piped())
                     .spawn()
                     .unwrap();
                 // Before it is out of our group it would be killed with us.
                 orphan.stderr.take().unwrap().read_exact(&mut [0; 4]).unwrap();
+                process::exit(7);
+            }
+            Act::Leave => {
+                let left = process::Command::new("setsid")
+                    .args(["sh", "-c", "echo $$ > left; echo left; exec tail -f /dev/null"])
+                    .current_dir(self.script.ledger.parent().unwrap())
+                    .stdin(process::Stdio::null())
+                    .stdout(process::Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                left.stdout.unwrap().read_exact(&mut [0; 5]).unwrap();
+                let mut socket = self.check_in(order);
+                let _ = socket.read(&mut [0; 8]);
+                process::exit(7);
+            }
+            Act::LongLine => {
+                let mut stdout = std::io::stdout().lock();
+                let much = vec![b'x'; 1 << 20];
+                // Whoever does not want to hear more closes the pipe or kills us.
+                while stdout.write_all(&much).is_ok() {}
                 process::exit(7);
             }
             Act::Garbage => {

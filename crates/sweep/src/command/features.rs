@@ -75,7 +75,7 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
     let Some(file) = weights::locate(&folder, args.backbone, &wanted)? else {
         unreachable!("only random weights have no file")
     };
-    let fingerprint = Fingerprinter::default().file(&file)?;
+    let fingerprint = Fingerprinter::default().weights(&file)?;
     let order = FeaturesOrder {
         backbone: args.backbone,
         weights: file,

@@ -10,6 +10,7 @@ use spec::devices::Devices;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
 
+use super::changes::changes;
 use super::report::{Rendered, render};
 use super::{count, load, print};
 use crate::cli;
@@ -18,6 +19,7 @@ use crate::execute::{End, execute};
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
+use crate::preflight;
 use crate::progress::Progress;
 use crate::schedule::Policy;
 use crate::store::{ReadError, Store, read_plan};
@@ -93,25 +95,14 @@ fn nothing_to_do(runs: usize, failed: usize) -> String {
     }
 }
 
-/// What `plan` makes of the plan that stands under its name, if that is about other runs: another
-/// `--set`, an edited file, other data. Its results stay, its table does not.
+/// What `plan` makes of the plan that stands under its name.
 fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure> {
-    let before = match read_plan(store.dir(), &plan.sweep) {
-        Ok(before) => before,
+    match read_plan(store.dir(), &plan.sweep) {
+        Ok(before) => Ok(changes(&before, plan)),
         // A broken plan is written anew, as its error says.
-        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let runs = |plan: &Plan| plan.runs().iter().map(|run| run.run).collect::<HashSet<_>>();
-    let (before, now) = (runs(&before), runs(plan));
-    let (new, gone) = (now.difference(&before).count(), before.difference(&now).count());
-    Ok((new > 0 || gone > 0).then(|| {
-        format!(
-            "{}: another plan than before: {} new, {gone} gone from the table; their results stay",
-            plan.sweep,
-            count(new, "run"),
-        )
-    }))
+        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn start(
@@ -122,6 +113,7 @@ fn start(
     console: &Console,
 ) -> Result<End, Failure> {
     let program = Program::find()?;
+    preflight::room(store.dir().root(), open.len())?;
     let mut slots = devices::share_out(devices, &machine(&program, devices)?)?;
     slots.truncate(open.len());
     let before = total - open.len();

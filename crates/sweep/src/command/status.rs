@@ -8,8 +8,9 @@ use super::{count, print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
+use crate::process::Process;
 use crate::report::grid;
-use crate::store::{self, AtWork, Process, ReadError};
+use crate::store::{self, AtWork, ReadError};
 
 #[derive(Serialize)]
 struct Status {

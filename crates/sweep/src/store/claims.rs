@@ -17,9 +17,9 @@ use spec::record::RunResult;
 use spec::run_id::RunId;
 
 use super::lock::Lock;
-use super::process::{Fate, Process};
 use super::{ReadError, StoreError, WriteError, read_result};
 use crate::planning::Work;
+use crate::process::{Fate, Process};
 
 /// How often an orchestrator says that it goes on.
 const BEAT: Duration = Duration::from_secs(30);
@@ -91,6 +91,11 @@ impl Claims {
         let next_beat = Instant::now() + BEAT;
         let pulses = Pulses::default();
         Ok(Self { dir, this, presence, held: HashSet::new(), next_beat, pulses })
+    }
+
+    /// Us.
+    pub fn process(&self) -> &Process {
+        &self.this
     }
 
     /// Takes those of `works` that nobody else is at or has done, for `slot`. Whose each is now.
@@ -324,7 +329,7 @@ mod tests {
 
     fn start_of_init() -> u64 {
         let stat = fs_err::read_to_string("/proc/1/stat").unwrap();
-        super::super::process::parse_stat(&stat).unwrap()
+        crate::process::parse_stat(&stat).unwrap()
     }
 
     #[test]

@@ -14,8 +14,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use spec::protocol::Order;
 
-use super::{Line, Lines, Program};
+use super::{Line, Lines, Program, orphans};
 use crate::devices::SlotSpec;
+use crate::process::Process;
 use crate::schedule::SlotId;
 
 /// Something heard of a worker.
@@ -66,10 +67,12 @@ impl Worker {
         spec: &SlotSpec,
         to: &SyncSender<M>,
     ) -> io::Result<Self> {
+        let mark = orphans::mark(&Process::this()?, id.start);
         let mut command = Command::new(program.path());
         command
             .args(["--device", spec.device, "--threads", &spec.threads.to_string()])
             .envs(spec.environment.iter().map(|(name, value)| (name, value)))
+            .env(orphans::MARK, &mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -85,7 +88,7 @@ impl Worker {
         if let Some(stderr) = child.stderr.take() {
             read_chatter(stderr, id, to.clone(), done);
         }
-        wait_for_end(group, id, to.clone(), readers_done);
+        wait_for_end(group, (id, mark), to.clone(), readers_done);
         let orders = child.stdin.take().map(write_orders);
         Ok(Self { id, child, group, orders })
     }
@@ -207,7 +210,7 @@ fn read_chatter<M: From<(WorkerId, Heard)> + Send + 'static>(
 /// zombie until [`Worker::reap`].
 fn wait_for_end<M: From<(WorkerId, Heard)> + Send + 'static>(
     pid: Pid,
-    id: WorkerId,
+    (id, mark): (WorkerId, String),
     to: SyncSender<M>,
     readers_done: Receiver<()>,
 ) {
@@ -218,6 +221,10 @@ fn wait_for_end<M: From<(WorkerId, Heard)> + Send + 'static>(
         }
         // What it started may not outlive it; that also closes the pipes.
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        match orphans::end(&mark) {
+            0 => {}
+            left => tracing::info!("{left} processes that a worker left behind were killed"),
+        }
         for _ in 0..2 {
             if readers_done.recv_timeout(ORPHANS).is_err() {
                 break;

@@ -68,7 +68,7 @@ impl Process {
     }
 
     /// A name for files.
-    pub(super) fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         let host: String = self.host.chars().map(plain).take(60).collect();
         format!("{host}-{}-{}.json", self.pid, self.started)
@@ -88,7 +88,7 @@ fn start_of(pid: u32) -> Option<u64> {
 
 /// The start time in a `/proc/PID/stat`, unless the process has ended and only waits to be reaped. Its
 /// name stands in brackets and may hold anything. See proc_pid_stat(5).
-pub(super) fn parse_stat(stat: &str) -> Option<u64> {
+pub(crate) fn parse_stat(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
     match *fields.first()? {

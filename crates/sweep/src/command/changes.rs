@@ -1,0 +1,103 @@
+//! What a sweep's plan has that its last one had not, and the other way round.
+
+use std::collections::HashSet;
+
+use spec::record::Plan;
+use spec::run_id::RunId;
+
+use super::count;
+use crate::report::rows;
+
+/// More rows than these are only counted.
+const MOST: usize = 8;
+
+/// What `now` makes of `before`, if it is about other runs: another `--set`, an edited file, other data.
+pub(super) fn changes(before: &Plan, now: &Plan) -> Option<String> {
+    let runs = |plan: &Plan| plan.runs().iter().map(|run| run.run).collect::<HashSet<_>>();
+    let (old, new) = (runs(before), runs(now));
+    let lines: Vec<String> =
+        [only(now, "new", &old), only(before, "gone", &new)].into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| {
+        let title = format!("{}: another plan than before; results stay", now.sweep);
+        [title].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// The rows of `plan` with runs that are not among `others`, each run where it stands first.
+fn only(plan: &Plan, word: &str, others: &HashSet<RunId>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut lines = Vec::new();
+    for row in rows(plan) {
+        let fresh = |run: &RunId| !others.contains(run) && seen.insert(*run);
+        match row.runs.iter().map(|run| run.run).filter(fresh).count() {
+            0 => {}
+            runs => {
+                let name = match row.level {
+                    "" => row.factor.to_owned(),
+                    level => format!("{} = {level}", row.factor),
+                };
+                lines.push(format!("  {word:<5}{name} ({})", count(runs, "run")));
+            }
+        }
+    }
+    if lines.len() > MOST {
+        let more = lines.split_off(MOST - 1).len();
+        lines.push(format!("  {word:<5}and {} more", count(more, "row")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spec::record::{PlanFactor, PlanLevel, PlanRun};
+
+    /// One run for each level, named by its number.
+    fn plan(levels: &[u8]) -> Plan {
+        let run = |number: u8| PlanRun {
+            run: RunId::from_digest([number; 32]),
+            slug: String::new(),
+            seed: 1,
+        };
+        let level = |&number: &u8| PlanLevel {
+            label: number.to_string(),
+            baseline: number == 32,
+            runs: vec![run(number)],
+        };
+        Plan {
+            version: 1,
+            sweep: "batch_size".to_owned(),
+            title: None,
+            overrides: Vec::new(),
+            seeds: vec![1],
+            baseline: vec![run(32)],
+            factors: vec![PlanFactor {
+                name: "batch_size".to_owned(),
+                levels: levels.iter().map(level).collect(),
+            }],
+        }
+    }
+
+    #[test]
+    fn rows_that_are_new_or_gone_are_named() {
+        assert_eq!(changes(&plan(&[16, 32]), &plan(&[32, 16])), None, "the order is no matter");
+        insta::assert_snapshot!(changes(&plan(&[16, 32]), &plan(&[8, 32, 64])).unwrap(), @"
+        batch_size: another plan than before; results stay
+          new  batch_size = 8 (1 run)
+          new  batch_size = 64 (1 run)
+          gone batch_size = 16 (1 run)
+        ");
+        let many: Vec<u8> = (1..30).collect();
+        insta::assert_snapshot!(changes(&plan(&[32]), &plan(&many)).unwrap(), @"
+        batch_size: another plan than before; results stay
+          new  batch_size = 1 (1 run)
+          new  batch_size = 2 (1 run)
+          new  batch_size = 3 (1 run)
+          new  batch_size = 4 (1 run)
+          new  batch_size = 5 (1 run)
+          new  batch_size = 6 (1 run)
+          new  batch_size = 7 (1 run)
+          new  and 22 rows more
+        ");
+    }
+}

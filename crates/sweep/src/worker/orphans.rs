@@ -1,0 +1,90 @@
+//! Processes that a worker has started and that outlive it.
+//!
+//! A worker hands its environment on to all that it starts, and with it a mark that says whose they are;
+//! so they are found wherever they have gone: into another group or session, or to another parent.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::process::{Fate, Process};
+
+/// The environment variable.
+pub(super) const MARK: &str = "SWEEP_WORKER";
+
+/// Who starts often enough while it is killed gets away at last.
+const TRIES: usize = 20;
+
+/// The mark of the worker that `of` starts as its `number`-th.
+pub(super) fn mark(of: &Process, number: u64) -> String {
+    let Process { boot, pid_namespace, pid, started, .. } = of;
+    format!("{boot}/{pid_namespace}/{pid}/{started}/{number}")
+}
+
+/// The orchestrator in a mark, if it is one of this machine and of our own numbers.
+fn parse(mark: &str, here: &Process) -> Option<Process> {
+    let mut parts = mark.split('/');
+    let mut next = || parts.next();
+    let (boot, pid_namespace) = (next()?.to_owned(), next()?.to_owned());
+    let (pid, started) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let ours = boot == here.boot && pid_namespace == here.pid_namespace;
+    ours.then(|| Process { host: here.host.clone(), boot, pid_namespace, pid, started })
+}
+
+/// Kills what the worker with this mark has started. How many processes that were.
+pub(super) fn end(mark: &str) -> usize {
+    kill_all(|found| found == mark)
+}
+
+/// Kills what the workers of orchestrators have left that are gone themselves. How many processes that
+/// were.
+pub fn end_strays(here: &Process) -> usize {
+    kill_all(|found| parse(found, here).is_some_and(|of| here.sees(&of) == Fate::Gone))
+}
+
+fn kill_all(is_meant: impl Fn(&str) -> bool) -> usize {
+    let mut killed = HashSet::new();
+    for _ in 0..TRIES {
+        let before = killed.len();
+        killed.extend(pids().into_iter().filter(|&pid| kill(pid, &is_meant)));
+        if killed.len() == before {
+            break;
+        }
+    }
+    killed.len()
+}
+
+/// Kills a process that carries a mark which is meant.
+fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> bool {
+    // Before its mark is read, so that it is no other process of that number which is killed.
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+    let environment = fs_err::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let carried = environment.split(|&byte| byte == 0).find_map(|variable| {
+        let variable = std::str::from_utf8(variable).ok()?;
+        variable.strip_prefix(MARK)?.strip_prefix('=')
+    });
+    carried.is_some_and(is_meant) && pidfd_send_signal(&process, Signal::KILL).is_ok()
+}
+
+fn pids() -> Vec<Pid> {
+    let entries = fs_err::read_dir(Path::new("/proc")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_tells_its_orchestrator_and_others_are_left_alone() {
+        let this = Process::this().unwrap();
+        let text = mark(&this, 7);
+        assert_eq!(parse(&text, &this), Some(this.clone()));
+        let far = Process { pid_namespace: "pid:[1]".to_owned(), ..this.clone() };
+        assert_eq!(parse(&mark(&far, 7), &this), None, "its numbers are not ours");
+        for odd in ["", "1", "a/b/c/d/e", &text[1..]] {
+            assert_eq!(parse(odd, &this), None, "{odd}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 """What Pillow reads from small files of every format.
 
-    pip install pillow numpy
+    pip install pillow numpy    # and libjpeg-turbo's `jpegtran`: Debian has it in libjpeg-turbo-progs
     python scripts/parity/image_formats.py crates/train/tests/formats
 
 The files are written beside `pixels.json`, which holds for each what `Image.convert("RGB")` makes of it:
@@ -12,6 +12,7 @@ Keras's `load_img` does the same. Two things are said differently here, and so a
 import io
 import json
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -29,6 +30,12 @@ def smooth(channels):
     return ((6 * x + 3 * y + 40 * c) % 256 if channels == 1 else 20 + 5 * x + 4 * y + 12 * c).astype(np.uint8)
 
 
+def colours(height, width):
+    """Edges between strong colours: what decoders differ in, where they blend or round otherwise."""
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+    return ((97 * (x // 3) + 151 * (y // 2) + (59 + 30 * (x // 5)) * c) % 256).astype(np.uint8)
+
+
 def png16(colour_type, samples):
     """A PNG of 16 bits a sample: Pillow writes those of grey alone."""
     height, width, channels = samples.shape
@@ -40,6 +47,13 @@ def png16(colour_type, samples):
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
             + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+
+
+def turned(orientation):
+    """The camera's note how it was held."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def saved(image, format, **options):
@@ -55,16 +69,30 @@ def files():
     rgba, grey_alpha = Image.fromarray(alpha), Image.fromarray(alpha[..., 2:], "LA")
     cmyk = Image.fromarray(smooth(4), "CMYK")
     deep = smooth(1).astype(np.uint16) * 257 - 60 * (smooth(1) > 0)
-    turned = Image.Exif()
-    turned[0x0112] = 6
+    colourful = Image.fromarray(colours(HEIGHT, WIDTH))
     yield "baseline.jpg", saved(rgb, "JPEG", quality=95, subsampling=0)
     yield "subsampled.jpg", saved(rgb, "JPEG", quality=95, subsampling=2)
+    yield "half_subsampled.jpg", saved(colourful, "JPEG", quality=60, subsampling=1)
+    yield "colourful.jpg", saved(colourful, "JPEG", quality=60, subsampling=2)
+    yield "colourful_progressive.jpg", saved(colourful, "JPEG", quality=60, subsampling=2, progressive=True)
+    yield "colourful_optimized.jpg", saved(colourful, "JPEG", quality=100, subsampling=0, optimize=True)
+    yield "odd.jpg", saved(Image.fromarray(colours(7, 35)), "JPEG", quality=60, subsampling=2)
+    yield "odd_half_subsampled.jpg", saved(Image.fromarray(colours(5, 35)), "JPEG", quality=60, subsampling=1)
+    yield "narrow.jpg", saved(Image.fromarray(colours(35, 1)), "JPEG", quality=60, subsampling=2)
+    yield "tall_chroma.jpg", tall_chroma(saved(Image.fromarray(colours(28, 28)), "JPEG", quality=60, subsampling=1))
+    yield "rgb.jpg", saved(colourful, "JPEG", quality=60, keep_rgb=True)
     yield "progressive.jpg", saved(rgb, "JPEG", quality=95, subsampling=0, progressive=True)
     yield "restarts.jpg", saved(rgb, "JPEG", quality=95, subsampling=0, restart_marker_blocks=2)
     yield "grey.jpg", saved(grey, "JPEG", quality=95)
     yield "cmyk.jpg", saved(cmyk, "JPEG", quality=95)
     yield "ycck.jpg", ycck(saved(cmyk, "JPEG", quality=95))
-    yield "turned.jpg", saved(rgb, "JPEG", quality=95, subsampling=0, exif=turned)
+    yield "cmyk_subsampled.jpg", saved(cmyk, "JPEG", quality=95, subsampling=2)
+    yield "ycck_subsampled.jpg", ycck(saved(cmyk, "JPEG", quality=95, subsampling=2))
+    yield "cmyk_unmarked.jpg", unmarked(saved(cmyk, "JPEG", quality=95))
+    yield "arithmetic.jpg", arithmetic(saved(colourful, "JPEG", quality=60, subsampling=2))
+    yield "arithmetic_progressive.jpg", arithmetic(saved(colourful, "JPEG", quality=60, subsampling=2), "-progressive")
+    for orientation in (3, 5, 6, 8):
+        yield f"turned_{orientation}.jpg", saved(rgb, "JPEG", quality=95, subsampling=0, exif=turned(orientation))
     yield "rgb.png", saved(rgb, "PNG")
     yield "rgba.png", saved(rgba, "PNG")
     yield "grey.png", saved(grey, "PNG")
@@ -76,7 +104,7 @@ def files():
     yield "grey16.png", png16(0, deep)
     yield "rgb16.png", png16(2, smooth(3).astype(np.uint16) * 257 + 100)
     yield "rgba16.png", png16(6, alpha.astype(np.uint16) * 257)
-    yield "turned.png", saved(rgb, "PNG", exif=turned)
+    yield "turned.png", saved(rgb, "PNG", exif=turned(6))
     yield "lossless.webp", saved(rgb, "WEBP", lossless=True)
     yield "lossless_alpha.webp", saved(rgba, "WEBP", lossless=True, exact=True)
     yield "lossy.webp", saved(rgb, "WEBP", quality=95)
@@ -90,6 +118,25 @@ def ycck(cmyk):
     at = cmyk.index(b"Adobe")
     assert cmyk[at + 11] == 0
     return cmyk[: at + 11] + b"\x02" + cmyk[at + 12:]
+
+
+def arithmetic(huffman, *options):
+    """Coded arithmetically, which Pillow reads and does not write."""
+    return subprocess.run(["jpegtran", "-arithmetic", *options], input=huffman, capture_output=True, check=True).stdout
+
+
+def unmarked(cmyk):
+    """Without the marker of Adobe."""
+    at = cmyk.index(b"Adobe") - 4
+    assert cmyk[at : at + 4] == b"\xff\xee\0\x0e"
+    return cmyk[:at] + cmyk[at + 16:]
+
+
+def tall_chroma(wide):
+    """Chroma halved in height instead of width. Of a square, both have as many blocks; they land elsewhere
+    than meant, where a reader has to find them no less."""
+    at = wide.index(b"\x01\x21\0\x02\x11")
+    return wide[: at + 1] + b"\x12" + wide[at + 2:]
 
 
 def adam7(samples):

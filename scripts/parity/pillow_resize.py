@@ -3,7 +3,8 @@
     pip install pillow numpy
     python scripts/parity/pillow_resize.py > crates/train/tests/parity/pillow_resize.json
 
-Pixel `(y, x, c)` of the 37 x 53 image is `(7 x + 13 y + 29 c + x y / 5) mod 256`, in integers.
+Pixel `(y, x, c)` of an image is `(7 x + 13 y + 29 c + x y / 5) mod 256`, in integers. The sizes are those
+between which Pillow changes the order of its passes, and those that need one pass or none.
 """
 
 import json
@@ -13,7 +14,9 @@ import numpy as np
 import PIL
 from PIL import Image
 
-HEIGHT, WIDTH = 37, 53
+# Width, height, side.
+SIZES = [(53, 37, 16), (37, 53, 16), (13, 9, 20), (15, 20, 10), (15, 21, 10), (7, 11, 10), (7, 10, 8), (10, 19, 10),
+         (19, 10, 10), (9, 9, 9), (1, 1, 8)]
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -23,13 +26,13 @@ FILTERS = {
 
 
 def main():
-    y, x, c = np.meshgrid(np.arange(HEIGHT), np.arange(WIDTH), np.arange(3), indexing="ij")
-    image = Image.fromarray(((7 * x + 13 * y + 29 * c + (x * y) // 5) % 256).astype(np.uint8))
     cases = []
-    for side in (16, 40):
+    for width, height, side in SIZES:
+        y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+        image = Image.fromarray(((7 * x + 13 * y + 29 * c + (x * y) // 5) % 256).astype(np.uint8))
         for name, resample in FILTERS.items():
             pixels = np.asarray(image.resize((side, side), resample))
-            cases.append({"filter": name, "side": side, "pixels": pixels.ravel().tolist()})
+            cases.append({"size": [width, height], "filter": name, "side": side, "pixels": pixels.ravel().tolist()})
     json.dump({"pillow": PIL.__version__, "cases": cases}, sys.stdout, separators=(",", ":"))
     print()
 

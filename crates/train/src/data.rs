@@ -2,8 +2,11 @@
 
 mod decode;
 mod folder;
+mod jpeg;
+mod resize;
 mod split;
 
-pub use decode::{DecodeError, Square, decode, decode_all};
+pub use decode::{DecodeError, decode, decode_all};
 pub use folder::{Folder, FolderError, ImageFile};
+pub use resize::Square;
 pub use split::{Split, SplitError, split};

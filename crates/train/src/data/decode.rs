@@ -1,22 +1,22 @@
 //! From a file to pixels.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use fs_err as fs;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use libjpeg_turbo_rs::JpegError;
 use rayon::prelude::*;
-use spec::config::Interpolation;
 
-use super::Folder;
+use super::resize::{Square, resize};
+use super::{Folder, jpeg};
 
 /// Images with more pixels than this are taken for bombs, as by Pillow:
 /// <https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.open>
-const MOST_PIXELS: u64 = 178_956_970;
-/// What a decoder may allocate: the pixels at 16 bits with transparency, and room to work.
-const MOST_BYTES: u64 = 2 << 30;
+pub(super) const MOST_PIXELS: u64 = 178_956_970;
+/// Bytes that a file may have, and that a decoder may allocate: the pixels at 16 bits with transparency,
+/// and room to work.
+pub(super) const MOST_BYTES: u64 = 2 << 30;
 
 /// Images decoded between two reports of progress.
 const REPORT: usize = 64;
@@ -27,8 +27,12 @@ const REPORT: usize = 64;
 pub enum DecodeError {
     #[error("an image cannot be read")]
     Read(#[from] std::io::Error),
+    #[error("{path} is no file, but a folder, a pipe or a device")]
+    NoFile { path: PathBuf },
     #[error("{path} is empty: it holds not a single byte")]
     Empty { path: PathBuf },
+    #[error("{path} is larger than the {MOST_BYTES} bytes that an image file may have")]
+    TooLong { path: PathBuf },
     #[error(
         "{path} says that it has more pixels than the {MOST_PIXELS} that an image may have: scale it \
          down"
@@ -36,19 +40,10 @@ pub enum DecodeError {
     TooLarge { path: PathBuf },
     #[error("{path} cannot be decoded")]
     Decode { path: PathBuf, source: image::ImageError },
+    #[error("{path} cannot be decoded")]
+    Jpeg { path: PathBuf, source: JpegError },
     #[error("{path} is cut short: its JPEG data ends before the end marker")]
     Truncated { path: PathBuf },
-    #[error("{path} cannot be resized")]
-    Resize { path: PathBuf, source: fast_image_resize::ResizeError },
-}
-
-/// The square that every image becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Square {
-    /// Its side, in pixels.
-    pub side: u32,
-    /// How pixels are found between pixels.
-    pub interpolation: Interpolation,
 }
 
 /// Decodes all images of a folder to squares: `[images, side, side, 3]` bytes.
@@ -68,9 +63,12 @@ pub fn decode_all<E: From<DecodeError>>(
         pixels.chunks_mut(bytes * REPORT).zip(folder.images.chunks(REPORT)).enumerate()
     {
         report(batch * REPORT)?;
-        pixels.par_chunks_mut(bytes).zip(images).try_for_each(|(pixels, image)| {
-            decode(&folder.root.join(&image.name), square, pixels)
-        })?;
+        pixels
+            .par_chunks_mut(bytes)
+            .zip(images)
+            .try_for_each_init(Memory::default, |memory, (pixels, image)| {
+                memory.decode(&folder.root.join(&image.name), square, pixels)
+            })?;
     }
     report(folder.images.len())?;
     Ok(pixels)
@@ -86,21 +84,50 @@ pub fn decode_all<E: From<DecodeError>>(
 /// When the file cannot be read, is no intact JPEG, PNG or WebP image, or an enormous one; the error
 /// names it.
 pub fn decode(path: &Path, square: Square, pixels: &mut [u8]) -> Result<(), DecodeError> {
-    let bytes = fs::read(path)?;
-    if bytes.is_empty() {
-        return Err(DecodeError::Empty { path: path.to_owned() });
+    Memory::default().decode(path, square, pixels)
+}
+
+/// What the decoding of one image leaves to that of the next.
+#[derive(Default)]
+struct Memory {
+    file: Vec<u8>,
+    image: Vec<u8>,
+    between: Vec<u8>,
+}
+
+impl Memory {
+    fn decode(
+        &mut self,
+        path: &Path,
+        square: Square,
+        pixels: &mut [u8],
+    ) -> Result<(), DecodeError> {
+        // Looked at before it is opened: whoever opens a pipe waits for its writer.
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(DecodeError::NoFile { path: path.to_owned() });
+        }
+        if metadata.len() > MOST_BYTES {
+            return Err(DecodeError::TooLong { path: path.to_owned() });
+        }
+        self.file.clear();
+        fs::File::open(path)?.read_to_end(&mut self.file)?;
+        if self.file.is_empty() {
+            return Err(DecodeError::Empty { path: path.to_owned() });
+        }
+        let memory = std::mem::take(&mut self.image);
+        let image = read(&self.file, memory).map_err(|refusal| refusal.of(path))?;
+        resize(&image, square, &mut self.between, pixels);
+        self.image = image.into_raw();
+        Ok(())
     }
-    let image = read(&bytes).map_err(|refusal| refusal.of(path))?;
-    if image::guess_format(&bytes).ok() == Some(ImageFormat::Jpeg) && !has_end(&bytes) {
-        return Err(DecodeError::Truncated { path: path.to_owned() });
-    }
-    resize(&image, square, pixels)
-        .map_err(|source| DecodeError::Resize { path: path.to_owned(), source })
 }
 
 /// Why bytes are no image, before it is known whose they are.
-enum Refusal {
+pub(super) enum Refusal {
+    Truncated,
     TooLarge,
+    Jpeg(JpegError),
     Image(image::ImageError),
 }
 
@@ -113,17 +140,34 @@ impl From<image::ImageError> for Refusal {
     }
 }
 
+impl From<JpegError> for Refusal {
+    fn from(error: JpegError) -> Self {
+        Self::Jpeg(error)
+    }
+}
+
 impl Refusal {
     fn of(self, path: &Path) -> DecodeError {
         let path = path.to_owned();
         match self {
+            Self::Truncated => DecodeError::Truncated { path },
             Self::TooLarge => DecodeError::TooLarge { path },
+            Self::Jpeg(source) => DecodeError::Jpeg { path, source },
             Self::Image(source) => DecodeError::Decode { path, source },
         }
     }
 }
 
-fn read(bytes: &[u8]) -> Result<RgbImage, Refusal> {
+/// `memory` is for the pixels, where the format's decoder can use it.
+fn read(bytes: &[u8], memory: Vec<u8>) -> Result<RgbImage, Refusal> {
+    if image::guess_format(bytes)? == ImageFormat::Jpeg {
+        return jpeg::read(bytes, memory);
+    }
+    read_any(bytes)
+}
+
+/// Of every format, with the decoders of `image`.
+pub(super) fn read_any(bytes: &[u8]) -> Result<RgbImage, Refusal> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(image::ImageError::IoError)?;
@@ -142,88 +186,11 @@ fn read(bytes: &[u8]) -> Result<RgbImage, Refusal> {
     Ok(image.into_rgb8())
 }
 
-impl Square {
-    /// Bytes of the pixels of one.
-    pub fn bytes(self) -> usize {
-        3 * self.side as usize * self.side as usize
-    }
-
-    fn algorithm(self) -> ResizeAlg {
-        match self.interpolation {
-            Interpolation::Nearest => ResizeAlg::Nearest,
-            Interpolation::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-            Interpolation::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-            Interpolation::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
-        }
-    }
-}
-
-fn resize(
-    image: &RgbImage,
-    square: Square,
-    pixels: &mut [u8],
-) -> Result<(), fast_image_resize::ResizeError> {
-    let (width, height) = image.dimensions();
-    let side = square.side;
-    if (width, height) == (side, side) {
-        pixels.copy_from_slice(image.as_raw());
-        return Ok(());
-    }
-    let options = ResizeOptions::new().resize_alg(square.algorithm());
-    if square.interpolation == Interpolation::Nearest {
-        return scale((image.as_raw(), width, height), (pixels, side, side), &options);
-    }
-    // Columns first, then rows, as Pillow: rounding and clipping between the two are seen where filters
-    // overshoot.
-    let mut narrowed = vec![0; 3 * side as usize * height as usize];
-    scale((image.as_raw(), width, height), (&mut narrowed, side, height), &options)?;
-    scale((&narrowed, side, height), (pixels, side, side), &options)
-}
-
-/// Scales RGB pixels of one width and height to those of another.
-fn scale(
-    (from, width, height): (&[u8], u32, u32),
-    (to, new_width, new_height): (&mut [u8], u32, u32),
-    options: &ResizeOptions,
-) -> Result<(), fast_image_resize::ResizeError> {
-    let source = ImageRef::new(width, height, from, PixelType::U8x3);
-    let target = Image::from_slice_u8(new_width, new_height, to, PixelType::U8x3);
-    // The buffers are of these sizes by construction.
-    let (Ok(source), Ok(mut target)) = (source, target) else {
-        unreachable!("an RGB image has three bytes a pixel")
-    };
-    Resizer::new().resize(&source, &mut target, options)
-}
-
-/// Whether a JPEG's markers lead to its end marker. Decoders fill what a truncated file lacks with
-/// grey, which would then be trained on. Layout: <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, B.1.1.
-fn has_end(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END: u8 = 0xd9;
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    loop {
-        // Entropy-coded data holds no marker but restarts; a literal 0xff is followed by 0.
-        let marker = rest
-            .windows(2)
-            .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff));
-        let Some(at) = marker else { return false };
-        match rest[at + 1] {
-            END => return true,
-            START_OF_SCAN => rest = &rest[at + 2..],
-            _ => {
-                let Some(&[high, low]) = rest.get(at + 2..at + 4) else { return false };
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                let Some(after) = rest.get(at + 2 + length..) else { return false };
-                rest = after;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use image::codecs::jpeg::JpegEncoder;
     use image::{ExtendedColorType, ImageEncoder};
+    use spec::config::Interpolation;
 
     use super::*;
 
@@ -255,7 +222,7 @@ mod tests {
     fn decoded(bytes: &[u8], side: u32) -> Result<Vec<u8>, DecodeError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plate.jpg");
-        fs::write(&path, bytes).unwrap();
+        fs_err::write(&path, bytes).unwrap();
         let square = square(side, Interpolation::Bilinear);
         let mut pixels = vec![0; square.bytes()];
         decode(&path, square, &mut pixels).map(|()| pixels)
@@ -290,33 +257,36 @@ mod tests {
         assert!(decoded(&bytes, 8).is_ok());
     }
 
-    /// Recorded by `scripts/parity/pillow_resize.py`.
+    #[cfg(unix)]
     #[test]
-    fn resizing_is_pillow_s() {
-        #[derive(serde::Deserialize)]
-        struct Recorded {
-            cases: Vec<Case>,
+    fn what_is_no_file_or_cannot_be_read_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("folder.jpg")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("pipe.jpg")).status().unwrap();
+        assert!(made.success());
+        // A hole: nothing is written.
+        fs::File::create(at("long.jpg")).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        fs::write(at("locked.jpg"), jpeg(&halves(8, 8), None)).unwrap();
+        fs::set_permissions(at("locked.jpg"), PermissionsExt::from_mode(0o000)).unwrap();
+        let text = |name: &str| {
+            let square = square(8, Interpolation::Bilinear);
+            let error = decode(&at(name), square, &mut vec![0; square.bytes()]).unwrap_err();
+            crate::link::chain(&error)
+        };
+        for (name, message) in [
+            ("folder.jpg", "folder.jpg is no file"),
+            ("pipe.jpg", "pipe.jpg is no file"),
+            ("long.jpg", "long.jpg is larger than the 2147483648 bytes"),
+            ("gone.jpg", "gone.jpg"),
+        ] {
+            assert!(text(name).contains(message), "{}", text(name));
         }
-        #[derive(serde::Deserialize)]
-        struct Case {
-            filter: Interpolation,
-            side: u32,
-            pixels: Vec<u8>,
-        }
-        let image = RgbImage::from_fn(53, 37, |x, y| {
-            image::Rgb([0, 1, 2].map(|c| ((7 * x + 13 * y + 29 * c + x * y / 5) % 256) as u8))
-        });
-        let recorded: Recorded =
-            serde_json::from_str(include_str!("../../tests/parity/pillow_resize.json")).unwrap();
-        assert_eq!(recorded.cases.len(), 8);
-        for Case { filter, side, pixels: expected } in recorded.cases {
-            let square = square(side, filter);
-            let mut pixels = vec![0; square.bytes()];
-            resize(&image, square, &mut pixels).unwrap();
-            let most = pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-            // Nearest copies; the others round.
-            let allowed = u8::from(filter != Interpolation::Nearest);
-            assert!(most <= allowed, "{filter:?} to {side}: {most} of 255 apart");
+        // Root may read everything.
+        if fs::read(at("locked.jpg")).is_err() {
+            assert!(text("locked.jpg").contains("locked.jpg"), "{}", text("locked.jpg"));
         }
     }
 

@@ -63,6 +63,8 @@ pub enum FolderError {
     Name(PathBuf),
     #[error("{0} is a folder with the name of an image: rename it")]
     NamedLikeAnImage(PathBuf),
+    #[error("{0} has the name of an image and is no file, but a pipe or a device: remove it")]
+    NoFile(PathBuf),
     #[error("{link} leads back to {target}, which it lies in: remove that link")]
     Loop { link: PathBuf, target: PathBuf },
 }
@@ -130,7 +132,11 @@ impl Folder {
         let hashes = self
             .images
             .par_iter()
-            .map(|image| Ok(blake3::hash(&fs::read(self.root.join(&image.name))?)))
+            .map(|image| {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(fs::File::open(self.root.join(&image.name))?)?;
+                Ok(hasher.finalize())
+            })
             .collect::<Result<Vec<_>, std::io::Error>>()?;
         let mut hasher = blake3::Hasher::new();
         for hash in hashes {
@@ -227,11 +233,12 @@ enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Result<Self, FolderError> {
-        let is_folder = fs::metadata(path)?.is_dir();
-        match (is_folder, is_image(path)) {
+        let metadata = fs::metadata(path)?;
+        match (metadata.is_dir(), is_image(path)) {
             (true, true) => Err(FolderError::NamedLikeAnImage(path.to_owned())),
             (true, false) => Ok(Self::Folder),
-            (false, true) => Ok(Self::Image),
+            (false, true) if metadata.is_file() => Ok(Self::Image),
+            (false, true) => Err(FolderError::NoFile(path.to_owned())),
             (false, false) => Ok(Self::Other),
         }
     }
@@ -330,6 +337,11 @@ mod tests {
             let error = refused(&|root| symlink(target, root.join(link)).unwrap());
             assert!(error.contains(&format!("data/{link}")), "{error}");
         }
+        let error = refused(&|root| {
+            let pipe = root.join("a/pipe.jpg");
+            assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        });
+        assert!(error.starts_with("data/a/pipe.jpg has the name of an image"), "{error}");
         // A link to another folder is as good as the folder.
         let root = folder(&["a/1.jpg", "b/1.jpg"]);
         let elsewhere = folder(&["more/2.jpg"]);

@@ -148,6 +148,35 @@ fn folds_train_several_models_and_say_how_they_differ() {
 }
 
 #[test]
+fn views_are_computed_once_for_all_seeds() {
+    let real = Real::new();
+    let kept = || {
+        let files = fs_err::read_dir(real.0.path("results/cache")).unwrap();
+        let names = files.map(|file| file.unwrap().path());
+        names.filter(|file| file.extension().is_some_and(|end| end == "safetensors")).count()
+    };
+    let run = |levels: &str| {
+        let head = "extends = \"base.toml\"\nreplicates = 2\n";
+        real.0.write("augment.toml", &format!("{head}[factors]\naugment = [{levels}]\n"));
+        let ran = real.sweep(&["run", "augment.toml"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran
+    };
+    let two = "{ label = \"two\", rotation_range = 40, views = 2 }";
+    let ran = run(&format!("false, {two}"));
+    for level in ["off (baseline)", "two"] {
+        assert!(ran.stdout.contains(&format!("| augment | {level:<14} |")), "{}", ran.stdout);
+    }
+    assert_eq!(kept(), 4, "images to train and test on, and two views of the former");
+    let three = "{ label = \"three\", rotation_range = 40, views = 3 }";
+    let ran = run(&format!("false, {two}, {three}"));
+    assert!(ran.stderr.contains("6 runs: 4 done before, 2 to do"), "{}", ran.stderr);
+    assert_eq!(kept(), 5);
+    run("{ label = \"fresh\", rotation_range = 40, views = \"fresh\" }");
+    assert_eq!(kept(), 5);
+}
+
+#[test]
 fn what_no_run_can_be_trained_on_is_refused_once() {
     let real = Real::new();
     let refused = |args: &[&str], words: &str| {

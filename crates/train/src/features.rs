@@ -191,19 +191,21 @@ impl Features {
         Ok(features)
     }
 
-    /// The features of view 0 of every image of `set`, then those of view 1, and so on, `count` of them,
-    /// shaped and kept as [`Self::of`] has them. On disk every view has a file of its own.
+    /// The features of fixed view 0 of every image of `set`, then those of view 1, and so on, `count` of
+    /// them, shaped and kept as [`Self::of`] has them. On disk every view has a file of its own.
     ///
     /// # Errors
     /// As [`Self::of`]; and when they would take too much memory together.
     pub fn of_views(
         &mut self,
         set: &ImageSet,
-        (views, count): (&Views, u32),
+        (augment, count): (&Augment, u32),
         request: &Request<'_>,
         library: &mut Library,
         link: &Link<'_>,
     ) -> Result<Tensor, Halt> {
+        // Their names tell nothing of seeds, nor may they.
+        let views = &Views::fixed(augment);
         let seen = |number| Seen::View { views, number, count };
         let key = format!("{count} from {}", self.key(set, request, seen(0))?);
         if let Some(features) = self.memory.get(&key) {

@@ -177,16 +177,17 @@ impl Trainer {
         request: &Request<'a>,
         link: &Link<'_>,
     ) -> Result<Augmented<'a>, Halt> {
+        let prefix = request.prefix;
         let (views, count) = match augment.views {
             HowMany::Fresh => (Views::fresh(augment, seed), None),
-            HowMany::Fixed(count) => (Views::fixed(augment), Some(count)),
+            HowMany::Fixed(count) if prefix.is_empty() => (Views::fixed(augment), Some(count)),
+            HowMany::Fixed(count) => {
+                let views = (augment, count);
+                let inputs =
+                    self.features.of_views(set, views, request, &mut self.library, link)?;
+                return Ok(Augmented::Kept { inputs, count });
+            }
         };
-        let prefix = request.prefix;
-        if let (Some(count), false) = (count, prefix.is_empty()) {
-            let views = (&views, count);
-            let inputs = self.features.of_views(set, views, request, &mut self.library, link)?;
-            return Ok(Augmented::Kept { inputs, count });
-        }
         let pixels = self.library.pixels(set, request.square, link)?;
         let encoder = (!prefix.is_empty()).then(|| Encoder {
             prefix,

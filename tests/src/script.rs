@@ -20,6 +20,10 @@ pub struct Script {
     pub together: bool,
     /// Whether it checks in when it should end, as `leaving`, and then stays for good.
     pub lingers: bool,
+    /// How many GPUs it finds.
+    pub gpus: usize,
+    /// On this GPU, as `CUDA_VISIBLE_DEVICES` calls it, every run crashes.
+    pub bad_gpu: Option<String>,
     /// Gets a line for each run that came to its end: `seed batch_size`.
     pub ledger: PathBuf,
     /// Gets such a line for each run that begins.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod devices;
 mod disk;
 mod failures;
 mod features;

@@ -63,6 +63,8 @@ pub struct Level {
 pub struct Schedule {
     /// The devices to use.
     pub devices: Devices,
+    /// Workers on each GPU at once.
+    pub per_device: NonZeroU32,
     /// Longest wall-clock time of a run, from its beginning to its end: then it is `timed_out`.
     pub time_limit: Option<Duration>,
     /// Longest time in which a worker with work says nothing (no epoch ends, no features are computed):
@@ -80,6 +82,7 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             devices: Devices::default(),
+            per_device: NonZeroU32::MIN,
             time_limit: None,
             // Longer than an epoch that anybody waits for.
             silence_limit: Some(Duration::from_secs(4 * 60 * 60)),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use spec::config::{Backbone, Pooling};
@@ -100,6 +101,12 @@ pub struct Run {
     /// Where to run: auto, cpu, cpu:4 (slots), cuda, cuda:0,1 (GPUs)
     #[arg(long)]
     pub devices: Option<Devices>,
+    /// Workers on each GPU at once
+    #[arg(long, value_name = "N")]
+    pub per_device: Option<NonZeroU32>,
+    /// Start nothing on a GPU before so much of its memory is free, such as 8GiB
+    #[arg(long, value_name = "SIZE")]
+    pub wait_free_memory: Option<ByteSize>,
     /// Run those again that failed before
     #[arg(long)]
     pub retry_failed: bool,

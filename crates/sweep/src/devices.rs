@@ -18,6 +18,8 @@ pub struct SlotSpec {
     pub home: String,
     /// What the worker is told with `--device`.
     pub device: &'static str,
+    /// The GPU, by its UUID, where the driver tells.
+    pub gpu: Option<String>,
     /// CPU threads that the worker may use; at least 1.
     pub threads: usize,
     /// What its environment has besides ours.
@@ -29,20 +31,32 @@ pub struct SlotSpec {
 pub struct Machine {
     /// CPU cores that we may use; at least 1.
     pub cores: usize,
-    /// GPUs that a worker can use, each by its name in `CUDA_VISIBLE_DEVICES`; see [`visible_gpus`].
-    pub gpus: Vec<String>,
+    /// GPUs that a worker can use.
+    pub gpus: Vec<MachineGpu>,
 }
 
-/// The `found` GPUs that a worker sees, each by its name in `CUDA_VISIBLE_DEVICES`.
+/// A GPU, or a MIG instance of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineGpu {
+    /// What `CUDA_VISIBLE_DEVICES` calls it; see [`visible_gpus`].
+    pub cuda: String,
+    /// What the driver calls it, where the driver tells.
+    pub uuid: Option<String>,
+}
+
+/// The `found` GPUs that a worker sees, where the driver tells nothing of them.
 ///
 /// Where we are given a part of the machine, `inherited` is the list that says which: numbers, UUIDs,
 /// MIG instances. Our GPU 0 is then its first entry, and nothing outside it is ever named. CUDA stops
 /// reading at the first entry that is no GPU, so the list may be longer than what was found. See
 /// <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>.
-pub fn visible_gpus(found: usize, inherited: Option<&str>) -> Vec<String> {
+pub fn visible_gpus(found: usize, inherited: Option<&str>) -> Vec<MachineGpu> {
+    let unknown = |cuda: String| MachineGpu { cuda, uuid: None };
     match inherited {
-        None => (0..found).map(|gpu| gpu.to_string()).collect(),
-        Some(list) => list.split(',').take(found).map(|entry| entry.trim().to_owned()).collect(),
+        None => (0..found).map(|gpu| unknown(gpu.to_string())).collect(),
+        Some(list) => {
+            list.split(',').take(found).map(|entry| unknown(entry.trim().to_owned())).collect()
+        }
     }
 }
 
@@ -59,6 +73,13 @@ pub enum DevicesError {
         asked: String,
         /// How many there are.
         gpus: usize,
+    },
+    /// It was asked to wait for memory of which nobody can tell how much is free.
+    #[error("nobody can tell how much memory of the GPUs is free: {cause}")]
+    #[diagnostic(help("--wait-free-memory needs NVIDIA's driver; go on without it"))]
+    NoDriver {
+        /// Why.
+        cause: String,
     },
     /// Sweeps that are run together want different devices.
     #[error("the sweeps name different devices: {first} and {second}")]
@@ -78,7 +99,7 @@ pub enum DevicesError {
 impl Ends for DevicesError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoSuchGpu { .. } => exit::ENVIRONMENT,
+            Self::NoSuchGpu { .. } | Self::NoDriver { .. } => exit::ENVIRONMENT,
             Self::Different { .. } | Self::DifferentLimits => exit::USAGE,
         }
     }
@@ -122,13 +143,18 @@ pub fn homes(slots: &[SlotSpec]) -> (Vec<usize>, Vec<String>) {
     (homes, names)
 }
 
-/// Shares `devices` of `machine` out.
+/// Shares `devices` of `machine` out; each GPU has `per_device` slots.
 ///
 /// # Errors
 /// When a GPU is asked for that is not there.
-pub fn share_out(devices: &Devices, machine: &Machine) -> Result<Vec<SlotSpec>, DevicesError> {
+pub fn share_out(
+    devices: &Devices,
+    per_device: NonZeroU32,
+    machine: &Machine,
+) -> Result<Vec<SlotSpec>, DevicesError> {
+    let each = to_usize(per_device);
     match devices {
-        Devices::Auto if !machine.gpus.is_empty() => Ok(gpu_slots(all(machine), machine)),
+        Devices::Auto if !machine.gpus.is_empty() => Ok(gpu_slots(all(machine), each, machine)),
         // Two cores to a slot: a worker decodes and trains at once.
         Devices::Auto | Devices::Cpu { slots: None } => {
             Ok(cpu_slots((machine.cores / 2).max(1), machine.cores))
@@ -140,8 +166,8 @@ pub fn share_out(devices: &Devices, machine: &Machine) -> Result<Vec<SlotSpec>, 
                 return Err(DevicesError::NoSuchGpu { asked: devices.to_string(), gpus });
             }
             Ok(match named.as_slice() {
-                [] => gpu_slots(all(machine), machine),
-                named => gpu_slots(named.iter().map(|&gpu| gpu as usize), machine),
+                [] => gpu_slots(all(machine), each, machine),
+                named => gpu_slots(named.iter().map(|&gpu| gpu as usize), each, machine),
             })
         }
     }
@@ -157,6 +183,7 @@ fn cpu_slots(slots: usize, cores: usize) -> Vec<SlotSpec> {
         name: format!("cpu {number}"),
         home: "the CPU".to_owned(),
         device: "cpu",
+        gpu: None,
         threads,
         environment: threads_environment(threads),
     };
@@ -167,19 +194,26 @@ fn all(machine: &Machine) -> std::ops::Range<usize> {
     0..machine.gpus.len()
 }
 
-/// A slot for each of `gpus`, which are places in the machine's list.
-fn gpu_slots(gpus: impl ExactSizeIterator<Item = usize>, machine: &Machine) -> Vec<SlotSpec> {
-    let threads = (machine.cores / gpus.len().max(1)).max(1);
-    let slot = |gpu: usize| {
+/// `each` slots for each of `gpus`, which are places in the machine's list: the first of every GPU
+/// before the second of any, so that few runs have a GPU each.
+fn gpu_slots(
+    gpus: impl ExactSizeIterator<Item = usize> + Clone,
+    each: usize,
+    machine: &Machine,
+) -> Vec<SlotSpec> {
+    let threads = (machine.cores / (gpus.len() * each).max(1)).max(1);
+    let slot = |(share, gpu): (usize, usize)| {
         let mut environment = threads_environment(threads);
         // Without the bus order CUDA numbers the fastest GPU first, which may be another one than
         // what nvidia-smi and the user call 0.
         environment.push(("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()));
-        environment.push(("CUDA_VISIBLE_DEVICES", machine.gpus[gpu].clone()));
-        let name = format!("cuda {gpu}");
-        SlotSpec { home: name.clone(), name, device: "cuda", threads, environment }
+        environment.push(("CUDA_VISIBLE_DEVICES", machine.gpus[gpu].cuda.clone()));
+        let home = format!("cuda {gpu}");
+        let name = if each == 1 { home.clone() } else { format!("{home}/{share}") };
+        let gpu = machine.gpus[gpu].uuid.clone();
+        SlotSpec { name, home, device: "cuda", gpu, threads, environment }
     };
-    gpus.map(slot).collect()
+    (1..=each).flat_map(|share| gpus.clone().map(move |gpu| (share, gpu))).map(slot).collect()
 }
 
 fn threads_environment(threads: usize) -> Vec<(&'static str, String)> {
@@ -198,7 +232,8 @@ mod tests {
 
     fn shared(devices: &str, cores: usize, gpus: usize) -> Result<String, DevicesError> {
         let gpus = visible_gpus(gpus, None);
-        let slots = share_out(&devices.parse().unwrap(), &Machine { cores, gpus })?;
+        let slots =
+            share_out(&devices.parse().unwrap(), NonZeroU32::MIN, &Machine { cores, gpus })?;
         let slots: Vec<_> = slots.iter().map(|s| format!("{}x{}", s.name, s.threads)).collect();
         Ok(slots.join(", "))
     }
@@ -236,9 +271,22 @@ mod tests {
     #[test]
     fn slots_of_the_cpu_are_on_one_device_and_gpus_are_devices() {
         let machine = Machine { cores: 4, gpus: visible_gpus(3, None) };
-        let of = |devices: &str| homes(&share_out(&devices.parse().unwrap(), &machine).unwrap());
+        let of = |devices: &str| {
+            homes(&share_out(&devices.parse().unwrap(), NonZeroU32::MIN, &machine).unwrap())
+        };
         assert_eq!(of("cpu:3"), (vec![0, 0, 0], vec!["the CPU".to_owned()]));
         assert_eq!(of("cuda:2,0"), (vec![0, 1], vec!["cuda 2".to_owned(), "cuda 0".to_owned()]));
+    }
+
+    #[test]
+    fn a_gpu_may_hold_several_workers_and_few_runs_have_one_each() {
+        let machine = Machine { cores: 8, gpus: visible_gpus(2, None) };
+        let three = NonZeroU32::new(3).unwrap();
+        let slots = share_out(&"cuda".parse().unwrap(), three, &machine).unwrap();
+        let names: Vec<_> = slots.iter().map(|slot| slot.name.as_str()).collect();
+        assert_eq!(names, ["cuda 0/1", "cuda 1/1", "cuda 0/2", "cuda 1/2", "cuda 0/3", "cuda 1/3"]);
+        assert_eq!(homes(&slots).0, [0, 1, 0, 1, 0, 1]);
+        assert!(slots.iter().all(|slot| slot.threads == 1), "eight cores for six");
     }
 
     #[test]
@@ -262,7 +310,7 @@ mod tests {
         ];
         for (inherited, found, devices, expected) in table {
             let machine = Machine { cores: 4, gpus: visible_gpus(found, inherited) };
-            let slots = share_out(&devices.parse().unwrap(), &machine).unwrap();
+            let slots = share_out(&devices.parse().unwrap(), NonZeroU32::MIN, &machine).unwrap();
             let told = |name| {
                 let values = slots.iter().flat_map(|slot| &slot.environment);
                 values.filter(|(n, _)| *n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>()
@@ -271,6 +319,9 @@ mod tests {
             assert!(told("CUDA_DEVICE_ORDER").iter().all(|order| *order == "PCI_BUS_ID"));
         }
         let machine = Machine { cores: 4, gpus: visible_gpus(1, Some("3")) };
-        assert!(share_out(&"cuda:3".parse().unwrap(), &machine).is_err(), "3 is our 0");
+        assert!(
+            share_out(&"cuda:3".parse().unwrap(), NonZeroU32::MIN, &machine).is_err(),
+            "3 is our 0"
+        );
     }
 }

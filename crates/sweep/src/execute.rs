@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
 
+use bytesize::ByteSize;
 use miette::Diagnostic;
 use spec::protocol::{self, Bundle, Order};
 use spec::record::Outcome;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 use crate::devices::{self, SlotSpec};
 use crate::exit::{self, Ends};
+use crate::gpus::FreeMemory;
 use crate::planning::Work;
 use crate::process::Process;
 use crate::progress::{Activity, Progress};
@@ -118,7 +120,7 @@ impl From<(WorkerId, Heard)> for Message {
 pub fn execute(
     work: Vec<Work>,
     program: &Program,
-    slots: &[SlotSpec],
+    (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     policy: Policy,
     store: &Store,
     progress: &mut Progress,
@@ -142,10 +144,12 @@ pub fn execute(
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
         stations: slots.iter().map(|_| Station::default()).collect(),
         slots,
+        memory,
         program,
         store,
         claims,
         met: HashSet::new(),
+        occupied: HashSet::new(),
         progress,
         to,
         starts: 0,
@@ -170,11 +174,15 @@ struct Execution<'a> {
     work: HashMap<RunId, Work>,
     stations: Vec<Station>,
     slots: &'a [SlotSpec],
+    /// What must be free on a GPU before a worker starts there.
+    memory: Option<&'a FreeMemory>,
     program: &'a Program,
     store: &'a Store,
     claims: Claims,
     /// Others that are at work here.
     met: HashSet<Process>,
+    /// Slots that wait for memory.
+    occupied: HashSet<SlotId>,
     progress: &'a mut Progress,
     to: SyncSender<Message>,
     /// How many workers were started.
@@ -251,6 +259,10 @@ impl Execution<'_> {
             // We hold a sender ourselves, so the channel cannot end.
             if let Ok(message) = inbox.recv_timeout(due.saturating_duration_since(now)) {
                 return Some(message);
+            }
+            // What was due then is not due any more now.
+            if scheduler.is_some_and(|due| due <= Instant::now()) {
+                return None;
             }
         }
     }
@@ -353,6 +365,9 @@ impl Execution<'_> {
 
     fn obey(&mut self, effect: Effect) -> Result<Vec<Event>, ExecuteError> {
         match effect {
+            Effect::Start(slot) if self.is_occupied(slot) => {
+                return Ok(vec![Event::Occupied(slot)]);
+            }
             Effect::Start(slot) => {
                 self.progress.activity(slot, &Activity::Starting);
                 self.starts += 1;
@@ -396,6 +411,23 @@ impl Execution<'_> {
             Effect::Look(runs) => return self.look(&runs),
         }
         Ok(Vec::new())
+    }
+
+    /// Whether somebody else has so much of the slot's GPU that it has to wait.
+    fn is_occupied(&mut self, slot: SlotId) -> bool {
+        let SlotSpec { gpu, home, .. } = &self.slots[slot];
+        let (Some(memory), Some(gpu)) = (self.memory, gpu) else { return false };
+        // One that answers no more is for the worker to find out.
+        let free = memory.driver.free(gpu).unwrap_or(u64::MAX);
+        if free < memory.wanted {
+            if self.occupied.insert(slot) {
+                let [free, wanted] = [free, memory.wanted].map(ByteSize::b);
+                self.progress.say(&format!("{home} has {free} free: waiting for {wanted}"));
+            }
+            return true;
+        }
+        self.occupied.remove(&slot);
+        false
     }
 
     /// Hands a slot's worker those of `runs` that nobody else is at or has done.

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod execute;
 pub mod exit;
 pub mod fingerprint;
+pub mod gpus;
 pub mod output;
 pub mod planning;
 pub mod preflight;

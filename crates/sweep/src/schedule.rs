@@ -29,7 +29,7 @@ pub use policy::{Policy, Time};
 pub use slot::{Hand, Slot};
 pub use waiting::{Prefix, Waiting};
 
-/// How often to look what other orchestrators have done.
+/// How often to look what other orchestrators have done, and whether a device is free.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether new work is handed out.
@@ -134,6 +134,10 @@ impl Scheduler {
         match event {
             Event::Begin => {}
             Event::Tick => self.tick(now, effects),
+            Event::Occupied(slot) => {
+                self.slots[slot] = Slot::Vacant;
+                self.health[self.homes[slot]].not_before = now + LOOK_EVERY;
+            }
             Event::Ready(slot) => match self.slots[slot] {
                 Slot::Starting { .. } => {
                     self.health[self.homes[slot]].came_up();

@@ -22,12 +22,13 @@ use spec::record::{
 const TEST_IMAGES: u64 = 744;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--probe") {
-        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","cuda_devices":0}}"#);
-        return;
-    }
     let file = std::env::var_os(script::VARIABLE).unwrap();
     let script: Script = serde_json::from_reader(fs_err::File::open(file).unwrap()).unwrap();
+    if std::env::args().any(|argument| argument == "--probe") {
+        let gpus = script.gpus;
+        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","cuda_devices":{gpus}}}"#);
+        return;
+    }
     let version = match script.start {
         Start::Hello => protocol::VERSION,
         Start::OtherVersion => protocol::VERSION + 1,
@@ -38,7 +39,8 @@ fn main() {
     };
     let (to, inbox) = mpsc::channel();
     listen(to.clone());
-    say(&Event::Hello { version, device: "fake".to_owned() });
+    let device = gpu().map_or("fake".to_owned(), |gpu| format!("fake GPU {gpu}"));
+    say(&Event::Hello { version, device });
     let worker = Worker { script: &script, to, inbox };
     while let Ok(Heard::Order(order)) = worker.inbox.recv() {
         if let Order::Bundle(bundle) = order {
@@ -56,6 +58,12 @@ fn main() {
             thread::park();
         }
     }
+}
+
+/// The GPU that the worker is to use, as CUDA calls it.
+fn gpu() -> Option<String> {
+    let ordered = std::env::var("CUDA_DEVICE_ORDER").is_ok_and(|order| order == "PCI_BUS_ID");
+    std::env::var("CUDA_VISIBLE_DEVICES").ok().filter(|_| ordered)
 }
 
 /// Something that the worker waits for.
@@ -223,6 +231,9 @@ impl Worker<'_> {
     }
 
     fn act(&self, order: &RunOrder) -> Act {
+        if self.script.bad_gpu.is_some() && self.script.bad_gpu == gpu() {
+            return Act::Exit(7);
+        }
         let batch_size = order.config.train.batch_size;
         let fits = |rule: &&script::Rule| {
             rule.seed.is_none_or(|seed| seed == order.seed)

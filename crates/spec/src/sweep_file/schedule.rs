@@ -10,9 +10,18 @@ use super::value::{Entry, Node, Value};
 use crate::devices::Devices;
 use crate::sweep::Schedule;
 
-const KEYS: [&str; 6] =
-    ["devices", "time_limit", "silence_limit", "retries", "retry_delay", "set_aside_after"];
+const KEYS: [&str; 7] = [
+    "devices",
+    "per_device",
+    "time_limit",
+    "silence_limit",
+    "retries",
+    "retry_delay",
+    "set_aside_after",
+];
 
+/// More workers on one GPU than this are a slip of the finger.
+const MOST_PER_DEVICE: i64 = 64;
 /// More retries than this are a slip of the finger.
 const MOST_RETRIES: i64 = 100;
 /// More failures in a row than this are a slip of the finger.
@@ -22,6 +31,7 @@ const MOST_FAILURES: i64 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct WrittenSchedule {
     devices: Option<Devices>,
+    per_device: Option<NonZeroU32>,
     /// `Some(None)`: switched off.
     time_limit: Option<Option<Duration>>,
     silence_limit: Option<Option<Duration>>,
@@ -35,6 +45,11 @@ impl WrittenSchedule {
         let node = &entry.value;
         match entry.key.as_str() {
             "devices" => self.devices = devices(node, reader),
+            "per_device" => {
+                let number = whole("per_device", 1..=MOST_PER_DEVICE, node, reader);
+                let number = number.and_then(|number| u32::try_from(number).ok());
+                self.per_device = number.and_then(NonZeroU32::new);
+            }
             "time_limit" => self.time_limit = limit("time_limit", node, reader),
             "silence_limit" => self.silence_limit = limit("silence_limit", node, reader),
             "retries" => {
@@ -65,6 +80,7 @@ impl WrittenSchedule {
         let said = || layers.clone();
         Schedule {
             devices: first(said(), |layer| layer.devices.clone()).unwrap_or(default.devices),
+            per_device: first(said(), |layer| layer.per_device).unwrap_or(default.per_device),
             time_limit: first(said(), |layer| layer.time_limit).unwrap_or(default.time_limit),
             silence_limit: first(said(), |layer| layer.silence_limit)
                 .unwrap_or(default.silence_limit),

@@ -12,6 +12,7 @@ use spec::protocol;
 use super::{print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
+use crate::gpus::{Driver, Gpu, GpuProcess, Place};
 use crate::output::Console;
 use crate::weights;
 use crate::worker::Program;
@@ -42,6 +43,7 @@ pub(super) fn doctor(
     console: &Console,
 ) -> Result<u8, Failure> {
     let mut findings = worker();
+    findings.extend(gpus());
     findings.push(cores());
     findings.extend(memory());
     findings.push(disk(results.root()));
@@ -106,10 +108,31 @@ fn worker() -> Vec<Finding> {
     }];
     findings.push(found("libtorch", probe.libtorch));
     findings.push(match probe.cuda_devices {
-        0 => absent("GPUs", "none: runs go to the CPU".to_owned(), None),
-        gpus => found("GPUs", gpus.to_string()),
+        0 => absent("GPUs for the worker", "none: runs go to the CPU".to_owned(), None),
+        gpus => found("GPUs for the worker", gpus.to_string()),
     });
     findings
+}
+
+/// What the driver tells; nothing where there is none.
+fn gpus() -> Vec<Finding> {
+    let Ok(places) = Driver::open().and_then(|driver| driver.gpus()) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (index, Place { gpu, instances }) in places.iter().enumerate() {
+        findings.push(found(&format!("GPU {index}"), of_gpu(gpu)));
+        let instances = instances.iter();
+        findings.extend(instances.map(|gpu| found(&format!("GPU {index}, a part"), of_gpu(gpu))));
+    }
+    findings
+}
+
+fn of_gpu(Gpu { name, memory, free, processes, .. }: &Gpu) -> String {
+    let mut text = format!("{name}: {} free of {}", gib(*free), gib(*memory));
+    for GpuProcess { pid, memory } in processes {
+        let memory = memory.map_or(String::new(), |bytes| format!(" has {}", gib(bytes)));
+        text.push_str(&format!(", process {pid}{memory}"));
+    }
+    text
 }
 
 fn cores() -> Finding {

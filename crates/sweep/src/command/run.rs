@@ -6,17 +6,20 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::thread;
 
+use bytesize::ByteSize;
 use spec::devices::Devices;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
+use spec::sweep::Schedule;
 
 use super::changes::changes;
 use super::report::{Rendered, render};
 use super::{count, load, print};
 use crate::cli;
-use crate::devices::{self, Machine, SlotSpec};
+use crate::devices::{self, DevicesError, Machine, MachineGpu, SlotSpec};
 use crate::execute::{End, execute};
 use crate::exit::{self, Failure};
+use crate::gpus::{self, Driver, FreeMemory};
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::preflight;
@@ -29,7 +32,9 @@ use ::weights::folder::WeightsFolder;
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     let sweeps = load(&args.files)?;
     let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
-    let schedule = devices::agree(args.devices.as_ref(), schedules)?;
+    let agreed = devices::agree(args.devices.as_ref(), schedules)?;
+    let per_device = args.per_device.unwrap_or(agreed.per_device);
+    let schedule = Schedule { per_device, ..agreed };
     // Before anything is written, so that a mistake leaves no trace.
     let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
     let store = Store::open(results)?;
@@ -60,7 +65,10 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
             let max_failures =
                 if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
             let policy = Policy::new(&schedule, max_failures);
-            start(open, work.len(), (&schedule.devices, policy), &store, console)?
+            let memory = args.wait_free_memory.map(free_memory).transpose()?;
+            let (slots, program) = slots(&schedule)?;
+            let places = (slots.as_slice(), memory.as_ref());
+            start(open, work.len(), (&program, policy), places, &store, console)?
         }
     };
     if end == End::Interrupted {
@@ -108,23 +116,22 @@ fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure>
 fn start(
     open: Vec<Work>,
     total: usize,
-    (devices, policy): (&Devices, Policy),
+    (program, policy): (&Program, Policy),
+    (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     store: &Store,
     console: &Console,
 ) -> Result<End, Failure> {
-    let program = Program::find()?;
     preflight::room(store.dir().root(), open.len())?;
-    let mut slots = devices::share_out(devices, &machine(&program, devices)?)?;
-    slots.truncate(open.len());
+    let slots = &slots[..slots.len().min(open.len())];
     let before = total - open.len();
     console.say(&format!(
         "{}: {before} done before, {} to do on {}",
         count(total, "run"),
         open.len(),
-        names(&slots)
+        names(slots)
     ));
-    let mut progress = Progress::new(console, &slots, total, before);
-    Ok(execute(open, &program, &slots, policy, store, &mut progress)?)
+    let mut progress = Progress::new(console, slots, total, before);
+    Ok(execute(open, program, (slots, memory), policy, store, &mut progress)?)
 }
 
 fn names(slots: &[SlotSpec]) -> String {
@@ -138,20 +145,51 @@ fn names(slots: &[SlotSpec]) -> String {
 /// What there is to share out. A worker is asked for GPUs only where they matter and where there is
 /// a driver: it takes a second to answer.
 fn machine(program: &Program, devices: &Devices) -> Result<Machine, Failure> {
-    let driver =
-        || ["/dev/nvidiactl", "/proc/driver/nvidia"].iter().any(|path| Path::new(path).exists());
-    let ask = match devices {
-        Devices::Auto => driver(),
-        Devices::Cpu { .. } => false,
-        Devices::Cuda { .. } => true,
+    let without = Machine { cores: cores(), gpus: Vec::new() };
+    if matches!(devices, Devices::Cpu { .. }) {
+        return Ok(without);
+    }
+    let driver = Driver::open();
+    let there = || {
+        let files = ["/dev/nvidiactl", "/proc/driver/nvidia"];
+        driver.is_ok() || files.iter().any(|file| Path::new(file).exists())
     };
-    let found = if ask { program.probe()?.cuda_devices } else { 0 };
+    if *devices == Devices::Auto && !there() {
+        return Ok(without);
+    }
+    let found = program.probe()?.cuda_devices;
+    if found == 0 {
+        return Ok(without);
+    }
     // Entries are ASCII: one that is not names no GPU, and CUDA finds none behind it.
     let inherited = env::var_os("CUDA_VISIBLE_DEVICES");
     let inherited = inherited.as_ref().map(|list| list.to_string_lossy());
-    let gpus = devices::visible_gpus(found, inherited.as_deref());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    Ok(Machine { cores, gpus })
+    let gpus = match driver.and_then(|driver| driver.gpus()) {
+        Ok(places) => gpus::visible(&places, inherited.as_deref())
+            .into_iter()
+            .map(|(cuda, gpu)| MachineGpu { cuda, uuid: Some(gpu.uuid) })
+            .collect(),
+        Err(why) => {
+            tracing::info!("the driver tells nothing of the GPUs: {why}");
+            devices::visible_gpus(found, inherited.as_deref())
+        }
+    };
+    Ok(Machine { gpus, ..without })
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn free_memory(wanted: ByteSize) -> Result<FreeMemory, DevicesError> {
+    let driver = Driver::open().map_err(|cause| DevicesError::NoDriver { cause })?;
+    Ok(FreeMemory { driver, wanted: wanted.as_u64() })
+}
+
+fn slots(schedule: &Schedule) -> Result<(Vec<SlotSpec>, Program), Failure> {
+    let program = Program::find()?;
+    let machine = machine(&program, &schedule.devices)?;
+    Ok((devices::share_out(&schedule.devices, schedule.per_device, &machine)?, program))
 }
 
 fn print_reports(

@@ -18,6 +18,8 @@ pub enum Event {
     Begin,
     /// Time has passed.
     Tick,
+    /// No worker can start in this slot yet: somebody else has its device.
+    Occupied(SlotId),
     /// The worker in this slot is up and speaks our protocol.
     Ready(SlotId),
     /// The worker said something that changes nothing here, and so is alive.

@@ -1,0 +1,183 @@
+//! The NVIDIA GPUs of this machine, as the driver's management library tells of them.
+//!
+//! libnvidia-ml is opened when it is asked; a machine without it has no NVIDIA driver, which is no error.
+
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
+use nvml_wrapper::{Device, Nvml};
+use serde::Serialize;
+
+/// A GPU, or an instance of one that is shared by MIG.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gpu {
+    /// What it is: `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+    /// What it is called in `CUDA_VISIBLE_DEVICES`, whatever others are there.
+    pub uuid: String,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Those of them that nobody uses.
+    pub free: u64,
+    /// Who uses it. In a container these are the numbers of the host, or nobody is seen.
+    pub processes: Vec<GpuProcess>,
+}
+
+/// A process that computes on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GpuProcess {
+    /// Its number.
+    pub pid: u32,
+    /// Bytes of the GPU's memory that it uses, where that is told.
+    pub memory: Option<u64>,
+}
+
+/// A GPU in its place: in the order of the PCI bus, with the instances that it is divided into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The whole of it.
+    pub gpu: Gpu,
+    /// Its MIG instances; empty where it is not divided.
+    pub instances: Vec<Gpu>,
+}
+
+/// The driver's management library, opened.
+#[derive(Debug)]
+pub struct Driver(Nvml);
+
+impl Driver {
+    /// Opens it; none where there is no driver, and why.
+    ///
+    /// # Errors
+    /// Why it cannot be opened, for people.
+    pub fn open() -> Result<Self, String> {
+        Nvml::init().map(Self).map_err(|error| error.to_string())
+    }
+
+    /// Every GPU, in the order of the PCI bus.
+    ///
+    /// # Errors
+    /// Why they cannot be told, for people.
+    pub fn gpus(&self) -> Result<Vec<Place>, String> {
+        let all = || -> Result<Vec<Place>, NvmlError> {
+            let count = self.0.device_count()?;
+            (0..count).map(|index| place(&self.0.device_by_index(index)?)).collect()
+        };
+        all().map_err(|error| error.to_string())
+    }
+
+    /// Bytes that are free on the GPU, or the instance of one, that has this UUID.
+    ///
+    /// # Errors
+    /// Why that cannot be told, for people.
+    pub fn free(&self, uuid: &str) -> Result<u64, String> {
+        let device = self.0.device_by_uuid(uuid).and_then(|device| device.memory_info());
+        device.map(|memory| memory.free).map_err(|error| error.to_string())
+    }
+}
+
+/// GPUs on which no worker starts before enough of their memory is free.
+#[derive(Debug)]
+pub struct FreeMemory {
+    /// Who tells.
+    pub driver: Driver,
+    /// So many bytes.
+    pub wanted: u64,
+}
+
+fn place(device: &Device<'_>) -> Result<Place, NvmlError> {
+    let gpu = gpu(device)?;
+    // What knows no MIG is not divided; places of instances may be empty.
+    let divided = device.mig_mode().is_ok_and(|mode| mode.current == 1);
+    let places = if divided { device.mig_device_count()? } else { 0 };
+    let instances = (0..places).filter_map(|index| device.mig_device_by_index(index).ok());
+    let instances = instances.map(|instance| self::gpu(&instance)).collect::<Result<_, _>>()?;
+    Ok(Place { gpu, instances })
+}
+
+fn gpu(device: &Device<'_>) -> Result<Gpu, NvmlError> {
+    let memory = device.memory_info()?;
+    // Not told of instances, nor to everybody.
+    let processes = device.running_compute_processes().unwrap_or_default();
+    Ok(Gpu {
+        name: device.name()?,
+        uuid: device.uuid()?,
+        memory: memory.total,
+        free: memory.free,
+        processes: processes.into_iter().map(process).collect(),
+    })
+}
+
+fn process(info: ProcessInfo) -> GpuProcess {
+    let memory = match info.used_gpu_memory {
+        UsedGpuMemory::Used(bytes) => Some(bytes),
+        UsedGpuMemory::Unavailable => None,
+    };
+    GpuProcess { pid: info.pid, memory }
+}
+
+/// Those of `places` that we may use, each with what CUDA calls it.
+///
+/// Where we are given a part of the machine, `inherited` is `CUDA_VISIBLE_DEVICES`, the list that says
+/// which: numbers, UUIDs or the beginnings of such, MIG instances. CUDA stops reading at the first entry
+/// that is no GPU, and takes the first instance of a divided one. See
+/// <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>.
+pub fn visible(places: &[Place], inherited: Option<&str>) -> Vec<(String, Gpu)> {
+    match inherited {
+        None => places.iter().enumerate().flat_map(|(index, place)| all_of(index, place)).collect(),
+        Some(list) => {
+            let named = |entry: &str| {
+                let entry = entry.trim();
+                Some((entry.to_owned(), find(places, entry)?.clone()))
+            };
+            list.split(',').map_while(named).collect()
+        }
+    }
+}
+
+fn all_of(index: usize, Place { gpu, instances }: &Place) -> Vec<(String, Gpu)> {
+    match instances.as_slice() {
+        [] => vec![(index.to_string(), gpu.clone())],
+        instances => instances.iter().map(|gpu| (gpu.uuid.clone(), gpu.clone())).collect(),
+    }
+}
+
+fn find<'a>(places: &'a [Place], entry: &str) -> Option<&'a Gpu> {
+    if let Ok(index) = entry.parse::<usize>() {
+        let place = places.get(index)?;
+        return Some(place.instances.first().unwrap_or(&place.gpu));
+    }
+    let all = places.iter().flat_map(|place| [&place.gpu].into_iter().chain(&place.instances));
+    all.into_iter().find(|gpu| !entry.is_empty() && gpu.uuid.starts_with(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(uuid: &str) -> Gpu {
+        let (name, uuid) = ("x".to_owned(), uuid.to_owned());
+        Gpu { name, uuid, memory: 0, free: 0, processes: Vec::new() }
+    }
+
+    #[test]
+    fn what_we_were_given_is_what_we_use() {
+        let instances = || vec![gpu("MIG-a"), gpu("MIG-b")];
+        let places = [
+            Place { gpu: gpu("GPU-11"), instances: Vec::new() },
+            Place { gpu: gpu("GPU-22"), instances: instances() },
+        ];
+        for (inherited, expected) in [
+            (None, "0=GPU-11 MIG-a=MIG-a MIG-b=MIG-b"),
+            (Some("1,0"), "1=MIG-a 0=GPU-11"),
+            (Some(" GPU-2 , MIG-b"), "GPU-2=GPU-22 MIG-b=MIG-b"),
+            (Some("0,7,1"), "0=GPU-11"),
+            (Some("0,-1,1"), "0=GPU-11"),
+            (Some(""), ""),
+        ] {
+            let seen = visible(&places, inherited);
+            let seen: Vec<_> = seen.iter().map(|(id, gpu)| format!("{id}={}", gpu.uuid)).collect();
+            assert_eq!(seen.join(" "), expected, "{inherited:?}");
+        }
+    }
+}

@@ -75,6 +75,7 @@ def files():
     yield "half_subsampled.jpg", saved(colourful, "JPEG", quality=60, subsampling=1)
     yield "colourful.jpg", saved(colourful, "JPEG", quality=60, subsampling=2)
     yield "colourful_progressive.jpg", saved(colourful, "JPEG", quality=60, subsampling=2, progressive=True)
+    yield "unfinished.jpg", unfinished(saved(colourful, "JPEG", quality=60, subsampling=2, progressive=True))
     yield "colourful_optimized.jpg", saved(colourful, "JPEG", quality=100, subsampling=0, optimize=True)
     yield "odd.jpg", saved(Image.fromarray(colours(7, 35)), "JPEG", quality=60, subsampling=2)
     yield "odd_half_subsampled.jpg", saved(Image.fromarray(colours(5, 35)), "JPEG", quality=60, subsampling=1)
@@ -123,6 +124,13 @@ def ycck(cmyk):
 def arithmetic(huffman, *options):
     """Coded arithmetically, which Pillow reads and does not write."""
     return subprocess.run(["jpegtran", "-arithmetic", *options], input=huffman, capture_output=True, check=True).stdout
+
+
+def unfinished(progressive, scans=3):
+    """Its first scans alone: where it stays coarse, readers smooth it."""
+    parts = progressive.split(b"\xff\xda")
+    # The tables of the next scan go with it.
+    return b"\xff\xda".join(parts[: scans + 1]).rsplit(b"\xff\xc4", 1)[0] + b"\xff\xd9"
 
 
 def unmarked(cmyk):

@@ -69,8 +69,9 @@ fn a_second_ctrl_c_kills_a_worker_that_does_not_listen() {
 fn kill_9_leaves_nothing_half_written_and_takes_the_workers_along() {
     let bench = Bench::new();
     bench.rule(2, 16, Act::Deaf);
-    let child = bench.start(&["run", "batch_size.toml"]);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
+    while !child.stderr_line().starts_with("[3/6]") {}
     child.signal(Signal::KILL);
     assert_eq!(worker.rest(), "", "the worker died too");
     assert_eq!(bench.wait(child).code, 137);

@@ -25,10 +25,13 @@ use crate::planning::Work;
 use crate::process::Process;
 use crate::progress::{Activity, Progress};
 use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
-use crate::store::{Claims, Store, StoreError, Whose, WriteError};
+use crate::store::{Claims, Ended, Store, StoreError, Whose, WriteError};
 use crate::worker::{Heard, Line, Program, Worker, WorkerId, end_strays};
 use signals::Signals;
 use station::Station;
+
+/// At most so many runs are stored together: each holds half a dozen files open.
+const MOST_ENDED: usize = 64;
 
 /// How it ended, when nothing was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +155,7 @@ pub fn execute(
         occupied: HashSet::new(),
         progress,
         to,
+        ended: Vec::new(),
         starts: 0,
         signals: 0,
         interrupted: false,
@@ -159,6 +163,8 @@ pub fn execute(
         gave_up: None,
     };
     let end = execution.go_on(&inbox);
+    // What has ended is kept, however the sweep ends.
+    let end = execution.commit().and(end);
     execution.stations.iter().for_each(Station::kill);
     execution.progress.clear();
     signals.close();
@@ -185,6 +191,8 @@ struct Execution<'a> {
     occupied: HashSet<SlotId>,
     progress: &'a mut Progress,
     to: SyncSender<Message>,
+    /// Runs that have ended and are not stored yet.
+    ended: Vec<Ended>,
     /// How many workers were started.
     starts: u64,
     signals: u32,
@@ -199,7 +207,7 @@ impl Execution<'_> {
     fn go_on(&mut self, inbox: &Receiver<Message>) -> Result<End, ExecuteError> {
         self.tell(Event::Begin)?;
         while !self.scheduler.is_over() {
-            match self.listen(inbox) {
+            match self.listen(inbox)? {
                 Some(Message::Worker(worker, heard)) => self.hear(worker, heard)?,
                 Some(Message::Signal) => {
                     self.signals += 1;
@@ -245,7 +253,7 @@ impl Execution<'_> {
     }
 
     /// The next message; none when something is due before it.
-    fn listen(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+    fn listen(&mut self, inbox: &Receiver<Message>) -> Result<Option<Message>, ExecuteError> {
         loop {
             let now = Instant::now();
             self.stations.iter_mut().for_each(|station| station.hurry(now));
@@ -253,16 +261,26 @@ impl Execution<'_> {
             let stations = self.stations.iter().filter_map(Station::due);
             let scheduler = self.scheduler.due(now - self.began).map(|due| self.began + due);
             if scheduler.is_some_and(|due| due <= now) {
-                return None;
+                return Ok(None);
             }
             let due = stations.chain(scheduler).fold(self.claims.due(), Instant::min);
+            // What has ended is stored when there is nothing to hear, or much to store.
+            match inbox.try_recv() {
+                Ok(message) => {
+                    if self.ended.len() >= MOST_ENDED {
+                        self.commit()?;
+                    }
+                    return Ok(Some(message));
+                }
+                Err(_) => self.commit()?,
+            }
             // We hold a sender ourselves, so the channel cannot end.
             if let Ok(message) = inbox.recv_timeout(due.saturating_duration_since(now)) {
-                return Some(message);
+                return Ok(Some(message));
             }
             // What was due then is not due any more now.
             if scheduler.is_some_and(|due| due <= Instant::now()) {
-                return None;
+                return Ok(None);
             }
         }
     }
@@ -496,10 +514,23 @@ impl Execution<'_> {
             // The worker was lost before it said that it begins.
             None => self.store.begin(work)?,
         };
-        let (result, log) = attempt.end(&station.device, outcome)?;
+        let (ended, log) = attempt.end(&station.device, outcome)?;
         station.last_log = Some(log);
-        self.claims.release(run);
-        self.progress.ended(&work.label, &result.outcome, result.seconds);
+        self.ended.push(ended);
+        Ok(())
+    }
+
+    /// Stores the runs that have ended, lets go of them and tells of them.
+    fn commit(&mut self) -> Result<(), ExecuteError> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        for result in self.store.commit(std::mem::take(&mut self.ended))? {
+            self.claims.release(result.run);
+            if let Some(work) = self.work.get(&result.run) {
+                self.progress.ended(&work.label, &result.outcome, result.seconds);
+            }
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ mod tables;
 use spec::paths::{ResultsDir, RunDir};
 use spec::record::{Plan, RunResult};
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Ended};
 pub use claims::{AtWork, Claims, Whose, at_work};
 pub use error::{ReadError, StoreError, WriteError};
 pub use read::{plans, read_config, read_plan, read_result};
@@ -86,11 +86,15 @@ impl Store {
     /// # Errors
     /// When its folder cannot be written.
     pub fn begin(&self, work: &Work) -> Result<Attempt, WriteError> {
-        let run = self.run_dir(work);
-        fs_err::create_dir_all(run.attempts())?;
-        atomic::sync_folder(&self.dir.runs())?;
-        atomic::write_json(&run.config(), &work.record())?;
-        Attempt::open(run, work.run())
+        Attempt::open(self.run_dir(work), &work.record())
+    }
+
+    /// Stores runs that have ended.
+    ///
+    /// # Errors
+    /// When they cannot be stored: they stay open.
+    pub fn commit(&self, ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError> {
+        attempt::commit(ended)
     }
 
     /// How a run ended last time, if that can be known.

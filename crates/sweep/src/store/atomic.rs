@@ -2,44 +2,93 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::Serialize;
 
 use super::WriteError;
 
+/// So many files are synced at a time: the system writes what is asked for together in one go.
+const AT_ONCE: usize = 32;
+
+/// A file written aside, which does not take its place before [`Aside::rename`]. Dropped without that it
+/// is removed: what fills a full disk should not stay.
+#[derive(Debug)]
+pub(super) struct Aside {
+    handle: fs_err::File,
+    file: PathBuf,
+    renamed: bool,
+}
+
+impl Aside {
+    /// Writes `content` aside of `file`; nothing is synced.
+    pub(super) fn write(file: &Path, content: &[u8]) -> io::Result<Self> {
+        let handle = fs_err::File::create(aside(file))?;
+        let mut aside = Self { handle, file: file.to_owned(), renamed: false };
+        aside.handle.write_all(content)?;
+        Ok(aside)
+    }
+
+    /// To be synced before it is renamed.
+    pub(super) fn handle(&self) -> &fs_err::File {
+        &self.handle
+    }
+
+    /// The file itself, once it is in its place.
+    pub(super) fn into_handle(self) -> io::Result<fs_err::File> {
+        let (file, path) = (self.handle.file().try_clone()?, self.file.clone());
+        Ok(fs_err::File::from_parts(file, path))
+    }
+
+    /// Puts it in its place.
+    pub(super) fn rename(&mut self) -> io::Result<()> {
+        fs_err::rename(aside(&self.file), &self.file)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // That it cannot be removed is the smaller trouble.
+            let _ = fs_err::remove_file(aside(&self.file));
+        }
+    }
+}
+
 /// Writes `content` to `file`: aside, synced, renamed, and the folder synced, so that after a crash
 /// at any moment there is the old file or the new one.
 pub(super) fn write(file: &Path, content: &[u8]) -> Result<(), WriteError> {
-    let aside = aside(file);
-    let written = (|| {
-        let mut handle = fs_err::File::create(&aside)?;
-        handle.write_all(content)?;
-        handle.sync_all()?;
-        fs_err::rename(&aside, file)
-    })();
-    if let Err(error) = written {
-        // What fills a full disk should not stay; that it cannot be removed is the smaller trouble.
-        let _ = fs_err::remove_file(&aside);
-        return Err(error.into());
-    }
+    let mut written = Aside::write(file, content)?;
+    written.handle.sync_all()?;
+    written.rename()?;
     Ok(sync_folder(file.parent().unwrap_or(Path::new(".")))?)
 }
 
-/// Writes `content`, or makes sure that there is no such file.
-pub(super) fn write_or_remove(file: &Path, content: Option<&[u8]>) -> Result<(), WriteError> {
-    match content {
-        Some(content) => write(file, content),
-        None => match fs_err::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        },
-    }
+/// Syncs all `files` together.
+pub(super) fn sync(files: &[&fs_err::File]) -> io::Result<()> {
+    let each = files.len().div_ceil(AT_ONCE).max(1);
+    thread::scope(|scope| {
+        let sync = |files: &[&fs_err::File]| files.iter().try_for_each(|file| file.sync_all());
+        let syncing: Vec<_> =
+            files.chunks(each).map(|files| scope.spawn(move || sync(files))).collect();
+        syncing.into_iter().try_for_each(|syncing| match syncing.join() {
+            Ok(synced) => synced,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
 }
 
 pub(super) fn write_json(file: &Path, value: &impl Serialize) -> Result<(), WriteError> {
+    write(file, &to_json(value)?)
+}
+
+/// The JSON of `value` for a file.
+pub(super) fn to_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value)?;
     json.push(b'\n');
-    write(file, &json)
+    Ok(json)
 }
 
 /// Makes renames and new files in `folder` survive a crash.

@@ -1,12 +1,14 @@
 //! One try at a run: what it says while it goes on, what stays when it has ended.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use spec::paths::RunDir;
-use spec::record::{self, EpochMetrics, Outcome, Predictions, RunResult};
+use spec::record::{self, EpochMetrics, Outcome, Predictions, RunConfig, RunResult};
 use spec::run_id::RunId;
 
+use super::atomic::Aside;
 use super::{WriteError, atomic, tables};
 
 /// An attempt under way. Dropping it without [`Attempt::end`] leaves the run open.
@@ -15,6 +17,8 @@ pub struct Attempt {
     dir: RunDir,
     run: RunId,
     number: u32,
+    /// `config.json`
+    config: fs_err::File,
     log: fs_err::File,
     started: SystemTime,
     clock: Instant,
@@ -23,13 +27,18 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn open(dir: RunDir, run: RunId) -> Result<Self, WriteError> {
+    /// What is written here is on the disk when the run has ended.
+    pub(super) fn open(dir: RunDir, config: &RunConfig) -> Result<Self, WriteError> {
+        fs_err::create_dir_all(dir.attempts())?;
+        let mut file = Aside::write(&dir.config(), &atomic::to_json(config)?)?;
+        file.rename()?;
         let number = attempts_so_far(&dir)? + 1;
         let log = fs_err::File::create(dir.attempt_log(number))?;
         Ok(Self {
             dir,
-            run,
+            run: config.run,
             number,
+            config: file.into_handle()?,
             log,
             started: SystemTime::now(),
             clock: Instant::now(),
@@ -75,25 +84,26 @@ impl Attempt {
         Ok(self.log.sync_all()?)
     }
 
-    /// Stores how the run ended; `result.json` last. The log comes back for what is still to be said.
+    /// Writes how the run ended; nothing is in its place before [`commit`]. The log comes back for what is
+    /// still to be said.
     ///
     /// # Errors
     /// When it cannot be written: the run stays open.
-    pub fn end(
-        self,
-        device: &str,
-        outcome: Outcome,
-    ) -> Result<(RunResult, fs_err::File), WriteError> {
+    pub fn end(self, device: &str, outcome: Outcome) -> Result<(Ended, fs_err::File), WriteError> {
         let seconds = self.seconds();
-        self.log.sync_all()?;
-        atomic::write(&self.dir.metrics(), &tables::metrics(&self.history)?)?;
+        let mut files = vec![Aside::write(&self.dir.metrics(), &tables::metrics(&self.history)?)?];
         let (predictions, submission) = match &self.predictions {
             Some(said) => (Some(tables::predictions(said)?), tables::submission(said)?),
             None => (None, None),
         };
-        // Where this attempt has nothing, an earlier attempt's file would pass for its own.
-        atomic::write_or_remove(&self.dir.predictions(), predictions.as_deref())?;
-        atomic::write_or_remove(&self.dir.submission(), submission.as_deref())?;
+        let tables = [(self.dir.predictions(), predictions), (self.dir.submission(), submission)];
+        for (file, content) in tables {
+            match content {
+                Some(content) => files.push(Aside::write(&file, &content)?),
+                // Where this attempt has nothing, an earlier attempt's file would pass for its own.
+                None => remove(&file)?,
+            }
+        }
         let result = RunResult {
             version: record::VERSION,
             run: self.run,
@@ -103,8 +113,52 @@ impl Attempt {
             device: device.to_owned(),
             outcome,
         };
-        atomic::write_json(&self.dir.result(), &result)?;
-        Ok((result, self.log))
+        let file = Aside::write(&self.dir.result(), &atomic::to_json(&result)?)?;
+        let Self { dir, config, log, .. } = self;
+        Ok((Ended { dir, config, files, file, result }, log))
+    }
+}
+
+/// A run that has ended, written but not in its place.
+#[derive(Debug)]
+pub struct Ended {
+    dir: RunDir,
+    config: fs_err::File,
+    files: Vec<Aside>,
+    /// `result.json`
+    file: Aside,
+    result: RunResult,
+}
+
+/// Puts what runs have left in its place: everything else, then `result.json`, each on the disk before
+/// the next. For all runs together, since the disk takes as long for many files as for one.
+///
+/// # Errors
+/// When the disk does not take it: runs without a `result.json` stay open.
+pub(super) fn commit(mut ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError> {
+    let folders: Vec<fs_err::File> = ended
+        .iter()
+        .map(|ended| fs_err::File::open(ended.dir.root()))
+        .collect::<io::Result<_>>()?;
+    // All runs are in one folder, which has to know of theirs.
+    let above = ended.first().and_then(|ended| ended.dir.root().parent());
+    let above = above.map(fs_err::File::open).transpose()?;
+    let files = ended.iter().flat_map(|ended| {
+        let rest = ended.files.iter().map(Aside::handle);
+        [&ended.config, ended.file.handle()].into_iter().chain(rest)
+    });
+    atomic::sync(&files.collect::<Vec<_>>())?;
+    ended.iter_mut().flat_map(|ended| &mut ended.files).try_for_each(Aside::rename)?;
+    atomic::sync(&folders.iter().chain(&above).collect::<Vec<_>>())?;
+    ended.iter_mut().try_for_each(|ended| ended.file.rename())?;
+    atomic::sync(&folders.iter().collect::<Vec<_>>())?;
+    Ok(ended.into_iter().map(|ended| ended.result).collect())
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs_err::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

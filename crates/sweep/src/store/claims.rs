@@ -127,9 +127,9 @@ impl Claims {
         works.iter().map(|work| Ok(self.find(work)?)).collect()
     }
 
-    /// Whether `run` is ours still: on another machine we may have passed for dead.
+    /// Whether nobody else has taken `run` over: on another machine we may have passed for dead.
     pub fn holds(&self, run: RunId) -> bool {
-        read::<Claim>(&self.file(run)).is_some_and(|claim| claim.holder == self.this)
+        read::<Claim>(&self.file(run)).is_none_or(|claim| claim.holder == self.this)
     }
 
     /// Lets go of `run`.

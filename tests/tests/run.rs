@@ -209,3 +209,21 @@ fn a_set_value_is_told_in_the_report_and_a_replaced_plan_on_stderr() {
     );
     assert_eq!(again.stdout, plain.stdout);
 }
+
+#[test]
+fn garbage_is_removed_and_results_are_not() {
+    let bench = Bench::new();
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    bench.write("results/cache/0123.safetensors", "features");
+    bench.write("results/cache/4567.part", "half");
+    let run = bench.run_folder("b16-lr0.0001-s1");
+    fs_err::write(run.join(".result.json.part"), "half").unwrap();
+    let before = bench.results().len();
+    let gc = bench.sweep(&["gc"]);
+    assert_eq!(gc.stdout, "removed 2 files (8 B); 8 B of features are left\n", "{}", gc.stderr);
+    let gc = bench.sweep(&["gc", "--cache", "0"]);
+    assert_eq!(gc.stdout, "removed 1 file (8 B); 0 B of features are left\n", "{}", gc.stderr);
+    // The locks of the two stay.
+    assert_eq!(bench.results().len(), before - 3 + 2);
+    assert_eq!(bench.sweep(&["report"]).stdout, ran.stdout);
+}

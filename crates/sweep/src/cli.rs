@@ -77,6 +77,8 @@ pub enum Command {
     Weights(Weights),
     /// Print what a pretrained backbone makes of images
     Features(Features),
+    /// Make room: remove features that were used longest ago, and what killed sweeps have left
+    Gc(Gc),
     /// Look for everything that is needed here
     Doctor(Doctor),
 }
@@ -275,6 +277,14 @@ pub enum FeaturesFormat {
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     T::deserialize(text.into_deserializer())
         .map_err(|error: serde::de::value::Error| error.to_string())
+}
+
+/// `sweep gc`
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Keep so much of the features
+    #[arg(long, value_name = "SIZE", default_value = "10GiB")]
+    pub cache: ByteSize,
 }
 
 /// `sweep doctor`

@@ -4,6 +4,7 @@ mod changes;
 mod data;
 mod doctor;
 mod features;
+mod gc;
 mod plan;
 mod report;
 mod run;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Data(Data::Synth(args)) => data::synth(args, console),
         Command::Weights(args) => weights::weights(args, console),
         Command::Features(args) => features::features(args, console),
+        Command::Gc(args) => gc::gc(args, &results, console),
         Command::Doctor(args) => doctor::doctor(args, &results, console),
     }
 }

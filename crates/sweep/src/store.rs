@@ -7,6 +7,7 @@ mod atomic;
 mod attempt;
 mod claims;
 mod error;
+mod garbage;
 mod lock;
 mod read;
 mod tables;
@@ -17,6 +18,7 @@ use spec::record::{Plan, RunResult};
 pub use attempt::{Attempt, Ended};
 pub use claims::{AtWork, Claims, Whose, at_work};
 pub use error::{ReadError, StoreError, WriteError};
+pub use garbage::{Collected, Freed, collect_garbage};
 pub use read::{plans, read_config, read_plan, read_result};
 
 use crate::planning::Work;

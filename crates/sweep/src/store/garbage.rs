@@ -1,0 +1,219 @@
+//! What may go: features beyond a size, and what those have left who were killed.
+
+use std::fs::TryLockError;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use spec::paths::ResultsDir;
+
+use super::WriteError;
+use super::claims::at_work;
+use super::lock::Lock;
+
+/// What went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What became of a results folder's garbage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// What went.
+    pub freed: Freed,
+    /// Bytes of features that are left.
+    pub left: u64,
+    /// Files of features that are in use, and stay whatever their size.
+    pub in_use: usize,
+}
+
+/// A file of features.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Features {
+    file: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// Removes features, those first that were used longest ago, until no more than `keep` bytes of them are
+/// left, and halves of files that nobody will finish. What a worker is at stays.
+///
+/// # Errors
+/// When something cannot be listed or removed.
+pub fn collect_garbage(dir: &ResultsDir, keep: u64) -> Result<Collected, WriteError> {
+    let mut collected = Collected::default();
+    let (features, halves) = list(&dir.cache())?;
+    let total: u64 = features.iter().map(|features| features.bytes).sum();
+    collected.left = total;
+    for features in oldest_first(features) {
+        if collected.left <= keep {
+            break;
+        }
+        match remove_unless_used(&features.file)? {
+            true => {
+                collected.left -= features.bytes;
+                collected.freed.add(features.bytes);
+            }
+            false => collected.in_use += 1,
+        }
+    }
+    for half in halves {
+        let bytes = size(&half)?;
+        if remove_unless_used(&half)? {
+            collected.freed.add(bytes);
+        }
+    }
+    clear_runs(dir, &mut collected.freed)?;
+    Ok(collected)
+}
+
+impl Freed {
+    fn add(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+fn oldest_first(mut features: Vec<Features>) -> Vec<Features> {
+    features.sort_by(|one, other| (one.used, &one.file).cmp(&(other.used, &other.file)));
+    features
+}
+
+/// The features in `cache`, and the halves of such.
+fn list(cache: &Path) -> io::Result<(Vec<Features>, Vec<PathBuf>)> {
+    let (mut features, mut halves) = (Vec::new(), Vec::new());
+    for file in files(cache)? {
+        match file.extension().and_then(|ending| ending.to_str()) {
+            Some("safetensors") => {
+                let metadata = fs_err::metadata(&file)?;
+                // Not every disk takes down when a file was read.
+                let times = [metadata.accessed(), metadata.modified()];
+                let used = times.into_iter().flatten().max().unwrap_or(SystemTime::UNIX_EPOCH);
+                features.push(Features { file, bytes: metadata.len(), used });
+            }
+            Some("part") => halves.push(file),
+            _ => {}
+        }
+    }
+    Ok((features, halves))
+}
+
+/// Whether `file` is removed: its lock, which workers hold while they read or make it, was free. The lock
+/// itself stays, since somebody may wait for it.
+fn remove_unless_used(file: &Path) -> io::Result<bool> {
+    let lock = fs_err::File::create(file.with_extension("lock"))?;
+    match lock.file().try_lock() {
+        Ok(()) => fs_err::remove_file(file).map(|()| true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// What was being written in the runs' folders when a sweep was killed, if nobody is at work.
+fn clear_runs(dir: &ResultsDir, freed: &mut Freed) -> io::Result<()> {
+    if !dir.root().is_dir() {
+        return Ok(());
+    }
+    let _lock = Lock::hold(dir)?;
+    if !at_work(dir).is_empty() {
+        return Ok(());
+    }
+    for run in entries(&dir.runs())? {
+        let halves = files(&run)?.into_iter();
+        for half in halves.filter(|file| file.extension().is_some_and(|ending| ending == "part")) {
+            freed.add(size(&half)?);
+            fs_err::remove_file(half)?;
+        }
+    }
+    Ok(())
+}
+
+fn size(file: &Path) -> io::Result<u64> {
+    Ok(fs_err::metadata(file)?.len())
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(entries(folder)?.into_iter().filter(|path| path.is_file()).collect())
+}
+
+/// What is in a folder; one that is not there has nothing.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs_err::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Four files of 100 bytes, `a` used longest ago, and half a file.
+    fn cache() -> (tempfile::TempDir, ResultsDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ResultsDir::new(folder.path());
+        fs_err::create_dir_all(dir.cache()).unwrap();
+        for (name, age) in [("a", 40), ("b", 30), ("c", 20), ("d", 10)] {
+            let path = dir.cache().join(format!("{name}.safetensors"));
+            fs_err::write(&path, [0; 100]).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(3600 * age);
+            let times = std::fs::FileTimes::new().set_accessed(used).set_modified(used);
+            fs_err::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .file()
+                .set_times(times)
+                .unwrap();
+        }
+        fs_err::write(dir.cache().join("e.part"), [0; 7]).unwrap();
+        (folder, dir)
+    }
+
+    fn left(dir: &ResultsDir) -> String {
+        let files = files(&dir.cache()).unwrap();
+        let ending = |file: &PathBuf| file.extension().is_some_and(|ending| ending != "lock");
+        let mut names: Vec<String> = files
+            .iter()
+            .filter(|file| ending(file))
+            .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names.join(" ")
+    }
+
+    #[test]
+    fn the_oldest_features_go_until_few_enough_are_left() {
+        let (_folder, dir) = cache();
+        let collected = collect_garbage(&dir, 250).unwrap();
+        assert_eq!(left(&dir), "c.safetensors d.safetensors");
+        let freed = Freed { files: 3, bytes: 207 };
+        assert_eq!(collected, Collected { freed, left: 200, in_use: 0 });
+        assert_eq!(collect_garbage(&dir, 250).unwrap().freed, Freed::default());
+    }
+
+    #[test]
+    fn what_is_in_use_stays() {
+        let (_folder, dir) = cache();
+        let locks = ["a.lock", "e.lock"].map(|name| {
+            let lock = fs_err::File::create(dir.cache().join(name)).unwrap();
+            lock.file().lock().unwrap();
+            lock
+        });
+        let collected = collect_garbage(&dir, 0).unwrap();
+        assert_eq!(left(&dir), "a.safetensors e.part");
+        assert_eq!((collected.left, collected.in_use), (100, 1));
+        drop(locks);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_has_no_garbage() {
+        let dir = ResultsDir::new("/nowhere/at/all");
+        assert_eq!(collect_garbage(&dir, 0).unwrap(), Collected::default());
+    }
+}

@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use crate::config::{
         Backbone, ClassWeight, Data, EarlyStopping, Interpolation, KernelInitializer,
-        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, ReduceLrOnPlateau,
-        Train,
+        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, Preprocessing,
+        ReduceLrOnPlateau, Train,
     };
 
     fn config() -> Config {
@@ -181,6 +181,7 @@ mod tests {
             model: Model {
                 backbone: Backbone::EfficientnetLite0,
                 weights: Weights::Imagenet,
+                preprocessing: Preprocessing::Auto,
                 freeze: Freeze::UnfreezeLast(10),
                 pooling: Pooling::Gap,
                 hidden: Vec::new(),
@@ -194,6 +195,7 @@ mod tests {
                 learning_rate_schedule: LearningRateSchedule::Constant,
                 epochs: 50,
                 steps_per_epoch: Some(100),
+                validation_steps: None,
                 optimizer: Optimizer::default(),
                 label_smoothing: 0.0,
                 class_weight: ClassWeight::None,
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn ids_stay_what_they_are() {
         let id = RunId::of(&config(), 1, &fingerprints());
-        insta::assert_snapshot!(id, @r"4e99e0ec12969f2810487e401947a796a0cd0e5e10ef91737e34def9c461d601");
+        insta::assert_snapshot!(id, @r"5b1ece45c832b5135bdbca790947bb9b2b7558e95443e471f3d3c7c941aa8ada");
         insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
     }
 

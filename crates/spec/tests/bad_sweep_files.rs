@@ -133,6 +133,15 @@ snapshots! {
     schedule_and_plateaus: extending(
         "[train]\nlearning_rate_schedule = \"cosine\"\n\n[reduce_lr_on_plateau]\nfactor = 0.5\n"
     );
+    validation_steps_without_validation: extending(
+        "[data]\nvalidation = \"none\"\n\n[train]\nvalidation_steps = 2\n"
+    );
+    images_too_small_for_a_backbone: extending(
+        "[data]\nimage_size = 64\n\n[factors]\nbackbone = [\"resnet50\", \"inception_resnet_v2\"]\n"
+    );
+    wrong_validation: extending(
+        "[factors]\nvalidation = [{ folds = 1 }, { fold = 5 }, { folds = 2.5 }, 1.5, \"\"]\n"
+    );
     endless_warmup: extending(
         "[train]\nepochs = 5\nlearning_rate_schedule = { name = \"cosine\", warmup_epochs = 5, initial_learning_rate = 0 }\n"
     );

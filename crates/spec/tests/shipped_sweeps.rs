@@ -72,6 +72,7 @@ fn the_baseline_is_the_documents() {
       "model": {
         "backbone": "efficientnet_lite0",
         "weights": "imagenet",
+        "preprocessing": "auto",
         "freeze": "all",
         "pooling": "gap",
         "hidden": [],

@@ -251,9 +251,9 @@ pub struct Features {
     /// How its feature map becomes one row of numbers: gap, gmp, flatten
     #[arg(long, value_name = "KIND", default_value = "gap", value_parser = word::<Pooling>)]
     pub pooling: Pooling,
-    /// Side of the square that images are resized to
-    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
-    pub image_size: u32,
+    /// Side of the square that images are resized to; by default the network's own
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096))]
+    pub image_size: Option<u32>,
     /// How features are written; safetensors needs --output
     #[arg(long, default_value = "json")]
     pub format: FeaturesFormat,

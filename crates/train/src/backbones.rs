@@ -54,6 +54,12 @@ impl Backbone {
         Self { graph, files, preprocessing: Preprocessing::of(backbone) }
     }
 
+    /// The network that a model is built on.
+    pub fn of_model(model: &config::Model) -> Self {
+        let preprocessing = Preprocessing::asked(model.preprocessing, model.backbone);
+        Self { preprocessing, ..Self::of(model.backbone) }
+    }
+
     /// The layout of a file that holds tensors called `names`: the one that more of them fit, the
     /// first where none does better.
     pub fn layout_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Layout {

@@ -128,6 +128,7 @@ pub fn fit(
     let order = lane.source.stream(Purpose::Shuffle);
     let in_a_pass = train.in_a_pass();
     let mut batches = Batches::new(in_a_pass, batch_size, order);
+    let mut looks = validation.map(|samples| Looks::new(samples, lane));
     let mut stopper = config.early_stopping.clone().map(Stopper::new);
     let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
     let mut best: Option<Snapshot> = None;
@@ -169,8 +170,8 @@ pub fn fit(
             seen += images.len() as u64;
         }
         let trained = totals.read(seen, epoch, "training")?;
-        let validated = match validation {
-            Some(samples) => Some(validate(model, samples, epoch, link)?),
+        let validated = match &mut looks {
+            Some(looks) => Some(validate(model, &looks.next_look(), epoch, link)?),
             None => None,
         };
         let metrics = EpochMetrics {
@@ -239,6 +240,40 @@ fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
         Monitor::ValLoss => metrics.val_loss,
         Monitor::ValAccuracy => metrics.val_accuracy,
         Monitor::ValAuc => metrics.val_auc,
+    }
+}
+
+/// What validation images the epochs are measured on, one after the other.
+struct Looks<'a> {
+    all: &'a Samples,
+    /// Where an epoch sees a part of them: an endless stream of batches, and how many of it.
+    part: Option<(Batches, u32)>,
+}
+
+impl<'a> Looks<'a> {
+    fn new(all: &'a Samples, lane: &Lane<'_>) -> Self {
+        let batch_size = lane.config.train.batch_size as usize;
+        let batches = all.images.len().div_ceil(batch_size) as u64;
+        let steps = lane.config.train.validation_steps;
+        let part = steps.filter(|steps| u64::from(*steps) < batches).map(|steps| {
+            let order = lane.source.stream(Purpose::ValidationShuffle);
+            (Batches::new(all.images.len(), batch_size, order), steps)
+        });
+        Self { all, part }
+    }
+
+    fn next_look(&mut self) -> Samples {
+        let images = match &mut self.part {
+            None => self.all.images.clone(),
+            Some((batches, steps)) => {
+                let mut positions = Vec::new();
+                for _ in 0..*steps {
+                    positions.extend_from_slice(batches.next_batch());
+                }
+                positions.iter().map(|&position| self.all.images[position as usize]).collect()
+            }
+        };
+        self.all.only(images)
     }
 }
 

@@ -26,6 +26,17 @@ pub enum Channels {
 }
 
 impl Preprocessing {
+    /// The one that is asked for, for that network.
+    pub fn asked(preprocessing: config::Preprocessing, backbone: config::Backbone) -> Self {
+        match preprocessing {
+            config::Preprocessing::Auto => Self::of(backbone),
+            config::Preprocessing::Caffe => Self::CAFFE,
+            config::Preprocessing::Tf => Self::TF,
+            config::Preprocessing::Torch => Self::TORCH,
+            config::Preprocessing::Lite => Self::LITE,
+        }
+    }
+
     /// What the weights of that network were trained with.
     pub fn of(backbone: config::Backbone) -> Self {
         match backbone {
@@ -77,5 +88,43 @@ impl Preprocessing {
         };
         // The first step makes a copy: floats on the device are still the caller's.
         ordered.f_sub(&constant(self.mean)?)?.f_div_(&constant(self.std)?)?.f_permute([0, 3, 1, 2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_kerass() {
+        let text = include_str!("../tests/parity/keras_preprocess.json");
+        let recorded: serde_json::Value = serde_json::from_str(text).unwrap();
+        let pixels: Vec<Vec<[u8; 3]>> = serde_json::from_value(recorded["pixels"].clone()).unwrap();
+        let shape = [1, pixels.len() as i64, pixels[0].len() as i64, 3];
+        let pixels = pixels.concat().concat();
+        let pixels = Tensor::from_slice(&pixels).reshape(shape);
+        let modes = recorded["modes"].as_object().unwrap();
+        assert_eq!(modes.len(), 3);
+        for (mode, expected) in modes {
+            let mode: config::Preprocessing = serde_json::from_value(mode.as_str().into()).unwrap();
+            let asked = Preprocessing::asked(mode, config::Backbone::EfficientnetLite0);
+            let made = asked.apply(&pixels, Device::Cpu).unwrap().permute([0, 2, 3, 1]);
+            let expected: Vec<f32> = serde_json::from_value(expected.clone()).unwrap();
+            let expected = Tensor::from_slice(&expected).reshape(shape);
+            assert!(made.allclose(&expected, 1e-6, 1e-5, false), "{mode:?}: {made:?}");
+        }
+    }
+
+    #[test]
+    fn auto_is_what_the_weights_were_trained_with() {
+        for (backbone, own) in [
+            (config::Backbone::EfficientnetLite0, config::Preprocessing::Lite),
+            (config::Backbone::Resnet50, config::Preprocessing::Torch),
+            (config::Backbone::Resnet50Keras, config::Preprocessing::Caffe),
+            (config::Backbone::InceptionResnetV2, config::Preprocessing::Tf),
+        ] {
+            let of = |asked| Preprocessing::asked(asked, backbone);
+            assert_eq!(of(config::Preprocessing::Auto), of(own), "{backbone:?}");
+        }
     }
 }

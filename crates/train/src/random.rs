@@ -13,6 +13,8 @@ pub enum Purpose {
     Split,
     /// The order of the training images.
     Shuffle,
+    /// The order of the validation images.
+    ValidationShuffle,
     /// The head's initial kernels.
     Head,
     /// What dropout drops.
@@ -48,6 +50,7 @@ fn seeded(seed: u64, purpose: Purpose, fold: Option<u32>) -> ChaCha8Rng {
     let purpose = match purpose {
         Purpose::Split => "split",
         Purpose::Shuffle => "shuffle",
+        Purpose::ValidationShuffle => "validation shuffle",
         Purpose::Head => "head",
         Purpose::Dropout => "dropout",
         Purpose::Augment => "augment",

@@ -62,7 +62,7 @@ impl Trainer {
     ) -> Result<Outcome, Halt> {
         let config = &order.config;
         check(config)?;
-        let backbone = Backbone::of(config.model.backbone);
+        let backbone = Backbone::of_model(&config.model);
         let first_trainable = backbone.graph.first_trainable(&config.model.freeze)?;
         let cut = backbone.graph.cut(first_trainable);
         let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
@@ -274,10 +274,12 @@ fn loss(config: &Config, classes: usize) -> Result<Loss, Halt> {
 fn check(config: &Config) -> Result<(), Halt> {
     let train = &config.train;
     let without_validation = config.data.validation == Validation::None;
-    let problem = if config.data.image_size < 32 {
-        format!("image_size is {}, and must be at least 32", config.data.image_size)
-    } else if train.batch_size == 0 || train.epochs == 0 || train.steps_per_epoch == Some(0) {
-        "batch_size, epochs and steps_per_epoch must be at least 1".to_owned()
+    let steps = [train.steps_per_epoch, train.validation_steps];
+    let least = config.model.backbone.least_image_size();
+    let problem = if config.data.image_size < least {
+        format!("image_size is {}, and must be at least {least}", config.data.image_size)
+    } else if train.batch_size == 0 || train.epochs == 0 || steps.contains(&Some(0)) {
+        "batch_size, epochs, steps_per_epoch and validation_steps must be at least 1".to_owned()
     } else if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
         format!("learning_rate is {}, and must be a number above 0", train.learning_rate)
     } else if config.augment.as_ref().is_some_and(|augment| augment.views == HowMany::Fixed(0)) {

@@ -493,6 +493,48 @@ fn folds_that_cannot_be_are_refused_and_a_divergence_names_its_fold() {
 }
 
 #[test]
+fn validation_steps_look_at_a_part_of_the_validation_images() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let steps = |steps: Option<u32>| {
+        let edit = json!({
+            "data": { "validation": 0.75 },
+            "train": { "batch_size": 5, "validation_steps": steps, "learning_rate": 1e-9 },
+        });
+        run(&order(root.path(), 1, edit), &cache)
+    };
+    // Twelve images in batches of five are three.
+    let all = steps(None);
+    assert_eq!(steps(Some(3)).epochs(), all.epochs());
+    assert_eq!(steps(Some(9)).epochs(), all.epochs(), "no image counts twice");
+    let part = steps(Some(1));
+    let losses = |told: &Told| -> Vec<f64> {
+        told.epochs().iter().map(|epoch| epoch.val_loss.unwrap()).collect()
+    };
+    // The model hardly moves, so what differs between epochs are the images: passes of 5, 5 and 2.
+    let [all_losses, part_losses] = [losses(&all), losses(&part)];
+    let together = (5.0 * (part_losses[0] + part_losses[1]) + 2.0 * part_losses[2]) / 12.0;
+    assert!((together - all_losses[0]).abs() < 1e-4, "{part_losses:?} {all_losses:?}");
+    assert!((part_losses[0] - all_losses[0]).abs() > 1e-4, "{part_losses:?} {all_losses:?}");
+    assert_eq!(part.finished().validation, all.finished().validation, "the end counts all");
+    assert_eq!(losses(&steps(Some(1))), part_losses);
+}
+
+#[test]
+fn preprocessing_can_be_another() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let with = |preprocessing: &str| {
+        let edit = json!({ "model": { "preprocessing": preprocessing } });
+        run(&order(root.path(), 1, edit), &cache)
+    };
+    let (auto, lite, caffe) = (with("auto"), with("lite"), with("caffe"));
+    assert_eq!(auto.epochs(), lite.epochs());
+    assert_eq!(lite.worked_on(), 0, "the same features");
+    assert!(caffe.worked_on() > 0 && caffe.epochs() != lite.epochs());
+}
+
+#[test]
 fn nothing_frozen_trains_everything() {
     let root = plates(&["a", "b"]);
     let edit = json!({ "model": { "freeze": "none" }, "train": { "steps_per_epoch": null } });
@@ -620,7 +662,10 @@ fn what_cannot_be_trained_is_said() {
     let error = run(&unsteppable, &cache).error();
     assert_eq!(error, "learning_rate is NaN, and must be a number above 0");
     let error = refused(json!({ "train": { "steps_per_epoch": 0 } }));
-    assert_eq!(error, "batch_size, epochs and steps_per_epoch must be at least 1");
+    assert_eq!(
+        error,
+        "batch_size, epochs, steps_per_epoch and validation_steps must be at least 1"
+    );
     let error = refused(json!({ "augment": { "horizontal_flip": true, "views": 0 } }));
     assert_eq!(error, "views must be at least 1, or \"fresh\"");
     let error = refused(json!({ "train": { "class_weight": { "c": 2.0 } } }));

@@ -23,7 +23,8 @@ pub struct Data {
     /// What `val_loss` and `val_accuracy` are measured on.
     #[serde(default)]
     pub validation: Validation,
-    /// Side of the square that every image is resized to, in pixels; from 32 to 4096.
+    /// Side of the square that every image is resized to, in pixels; from 32 to 4096. Sweep files may leave
+    /// it out: then it is the backbone's own.
     #[serde(default = "image_size")]
     #[schemars(range(min = 32, max = 4096))]
     pub image_size: u32,

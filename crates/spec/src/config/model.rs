@@ -20,6 +20,9 @@ pub struct Model {
     /// The backbone's starting weights.
     #[serde(default)]
     pub weights: Weights,
+    /// How pixels become the backbone's input.
+    #[serde(default)]
+    pub preprocessing: Preprocessing,
     /// Which layers of the backbone stay as they are.
     #[serde(default)]
     pub freeze: Freeze,
@@ -74,6 +77,31 @@ impl Backbone {
         Self::InceptionResnetV2,
     ];
 
+    /// The side of the square images that its weights were trained on, in pixels.
+    pub fn image_size(self) -> u32 {
+        match self {
+            Self::InceptionResnetV2 => 299,
+            Self::EfficientnetLite0
+            | Self::Resnet18
+            | Self::Resnet34
+            | Self::Resnet50
+            | Self::Resnet50Keras => 224,
+        }
+    }
+
+    /// The smallest side that it can see, in pixels: `min_size` in
+    /// <https://github.com/keras-team/keras/blob/master/keras/src/applications/>.
+    pub fn least_image_size(self) -> u32 {
+        match self {
+            Self::InceptionResnetV2 => 75,
+            Self::EfficientnetLite0
+            | Self::Resnet18
+            | Self::Resnet34
+            | Self::Resnet50
+            | Self::Resnet50Keras => 32,
+        }
+    }
+
     /// The name in sweep files, on disk and in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +113,24 @@ impl Backbone {
             Self::InceptionResnetV2 => "inception_resnet_v2",
         }
     }
+}
+
+/// How pixels become a backbone's input: the modes of Keras's `imagenet_utils.preprocess_input`, and one
+/// more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Preprocessing {
+    /// As the backbone's weights were trained.
+    #[default]
+    Auto,
+    /// Blue first, ImageNet's mean taken away: `resnet50_keras`.
+    Caffe,
+    /// From -1 to 1: `inception_resnet_v2`.
+    Tf,
+    /// From 0 to 1, then ImageNet's mean taken away and divided by its deviation: torchvision's networks.
+    Torch,
+    /// Less 127, divided by 128: EfficientNet-Lite's.
+    Lite,
 }
 
 /// How the backbone's feature map becomes the head's input.

@@ -29,6 +29,11 @@ pub struct Train {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub steps_per_epoch: Option<u32>,
+    /// Batches of validation images that an epoch is measured on; at least 1. They are the next ones of
+    /// shuffled passes, so that epochs see different images. Absent, or more than there are: all images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub validation_steps: Option<u32>,
     /// How gradients become steps.
     #[serde(default)]
     pub optimizer: Optimizer,

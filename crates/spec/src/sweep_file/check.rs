@@ -29,6 +29,8 @@ pub(super) fn check(config: &Config) -> Vec<Violation> {
             unmeasured(monitor, "lowering the learning rate", "reduce_lr_on_plateau", key)
         }));
     }
+    violations.extend(unused_validation_steps(config));
+    violations.extend(too_small_images(config));
     violations.extend(misspelt_weights(&config.model.weights));
     violations.extend(overruled_reductions(config));
     violations.extend(endless_warmup(config));
@@ -133,6 +135,38 @@ fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) ->
         parts: vec![
             (key, format!("watches `{}`", monitor.name())),
             ("data.validation", "no validation data".to_owned()),
+        ],
+    })
+}
+
+/// Steps over images that are not there.
+fn unused_validation_steps(config: &Config) -> Option<Violation> {
+    let steps = config.train.validation_steps?;
+    (config.data.validation == Validation::None).then(|| Violation {
+        message: "there are validation steps, but no validation data".to_owned(),
+        help: "leave validation_steps out, or set data.validation to a share such as 0.2, to folds or \
+               to a folder"
+            .to_owned(),
+        parts: vec![
+            ("train.validation_steps", format!("{steps} batches of it")),
+            ("data.validation", "no validation data".to_owned()),
+        ],
+    })
+}
+
+/// Images that shrink to nothing on their way through the network.
+fn too_small_images(config: &Config) -> Option<Violation> {
+    let (backbone, size) = (config.model.backbone, config.data.image_size);
+    let (name, least) = (backbone.name(), backbone.least_image_size());
+    (size < least).then(|| Violation {
+        message: format!("{name} cannot see images of {size} pixels"),
+        help: format!(
+            "make image_size {least} or more; its weights were trained on images of {}",
+            backbone.image_size()
+        ),
+        parts: vec![
+            ("data.image_size", format!("{size} pixels")),
+            ("model.backbone", format!("needs {least}")),
         ],
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_path_to_error::Error as PathError;
 
 use super::check::{Violation, check, idle_augmentation};
@@ -11,7 +12,7 @@ use super::keys::{KEYS, Key, Target};
 use super::layer::{Change, Layer};
 use super::source::{Place, Source};
 use super::value::{Node, Value};
-use crate::config::{Augment, Config};
+use crate::config::{Augment, Backbone, Config};
 
 /// Layers on top of each other: what holds of each key, and where it is written.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +144,7 @@ impl Stack {
             }
             root.insert(section.name.clone(), table.into());
         }
+        fill_in_image_size(&mut root);
         Some(root)
     }
 
@@ -175,6 +177,17 @@ impl Stack {
             Some(standing) => problem.at(&standing.place, "this value"),
             None => problem,
         }
+    }
+}
+
+/// An image size that is left out is that of the backbone.
+fn fill_in_image_size(root: &mut toml::Table) {
+    let backbone = match root.get("model").and_then(|model| model.get("backbone")) {
+        Some(written) => Backbone::deserialize(written.clone()).unwrap_or_default(),
+        None => Backbone::default(),
+    };
+    if let Some(toml::Value::Table(data)) = root.get_mut("data") {
+        data.entry("image_size").or_insert_with(|| i64::from(backbone.image_size()).into());
     }
 }
 

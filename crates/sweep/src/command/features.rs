@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
-use spec::config::Weights;
+use spec::config::{Backbone, Weights};
 use spec::protocol::{self, Event, FeaturesOrder, Order};
 use thiserror::Error;
 
@@ -28,6 +28,12 @@ use crate::worker::{Line, Lines, Program};
 enum FeaturesError {
     #[error("there is no image {}", file.display())]
     NoImage { file: PathBuf },
+    #[error(
+        "{} cannot see images of {image_size} pixels: --image-size must be {} or more",
+        backbone.name(),
+        backbone.least_image_size()
+    )]
+    TooSmall { backbone: Backbone, image_size: u32 },
     #[error("{cause}")]
     Refused { cause: String },
     #[error("the worker {}: {cause}", program.display())]
@@ -40,7 +46,7 @@ enum FeaturesError {
 impl Ends for FeaturesError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoImage { .. } | Self::Refused { .. } => exit::USAGE,
+            Self::NoImage { .. } | Self::TooSmall { .. } | Self::Refused { .. } => exit::USAGE,
             Self::Worker { .. } | Self::Write(_) => exit::ENVIRONMENT,
         }
     }
@@ -67,6 +73,10 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
     if let Some(file) = args.images.iter().find(|file| !file.is_file()) {
         return Err(FeaturesError::NoImage { file: file.clone() }.into());
     }
+    let image_size = args.image_size.unwrap_or(args.backbone.image_size());
+    if image_size < args.backbone.least_image_size() {
+        return Err(FeaturesError::TooSmall { backbone: args.backbone, image_size }.into());
+    }
     let wanted = match args.weights.to_str() {
         Some("imagenet") => Weights::Imagenet,
         _ => Weights::File(args.weights.clone()),
@@ -80,14 +90,14 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
         backbone: args.backbone,
         weights: file,
         pooling: args.pooling,
-        image_size: args.image_size,
+        image_size,
         images: args.images.clone(),
     };
     let images = ask(&Program::find()?, order)?;
     let table = Table {
         backbone: args.backbone.name(),
         pooling: args.pooling.name(),
-        image_size: args.image_size,
+        image_size,
         weights: fingerprint,
         images,
     };

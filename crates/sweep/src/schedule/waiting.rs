@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use spec::config::{Augment, Backbone, Config, Freeze, Interpolation, Pooling};
+use spec::config::{Augment, Backbone, Config, Freeze, Interpolation, Pooling, Preprocessing};
 use spec::run_id::{Fingerprints, RunId};
 
 /// What runs of one bundle share: the frozen part of the network and the images that go through it.
@@ -22,6 +22,7 @@ impl Prefix {
             interpolation: Interpolation,
             augment: Option<&'a Augment>,
             backbone: Backbone,
+            preprocessing: Preprocessing,
             freeze: &'a Freeze,
             pooling: Pooling,
         }
@@ -31,6 +32,7 @@ impl Prefix {
             interpolation: config.data.interpolation,
             augment: config.augment.as_ref(),
             backbone: config.model.backbone,
+            preprocessing: config.model.preprocessing,
             freeze: &config.model.freeze,
             pooling: config.model.pooling,
         };

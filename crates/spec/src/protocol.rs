@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Backbone, Config, Pooling};
+use crate::config::{Backbone, Config, Model, Pooling};
 use crate::record::{EpochMetrics, Outcome, Predictions};
 use crate::run_id::RunId;
 
@@ -24,6 +24,8 @@ pub enum Order {
     Bundle(Bundle),
     /// Images whose pooled features are wanted; the worker answers each with a `features`.
     Features(FeaturesOrder),
+    /// The layers of a model are wanted; the worker answers with a `layers`.
+    Layers(LayersOrder),
     /// Stop at the next batch: the runs under way end as `interrupted`, those not begun are not
     /// answered, and the worker is `idle`.
     Stop,
@@ -55,6 +57,17 @@ pub struct FeaturesOrder {
     pub image_size: u32,
     /// The images, in the order in which they are answered.
     pub images: Vec<PathBuf>,
+}
+
+/// A model whose layers are wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayersOrder {
+    /// The model; its weights do not matter.
+    pub model: Model,
+    /// Side of the images, in pixels; at least the backbone's least.
+    pub image_size: u32,
+    /// Classes that it tells apart; at least 2.
+    pub classes: u32,
 }
 
 /// One run: everything a worker needs to know about it.
@@ -145,8 +158,33 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// The layers of a model.
+    Layers {
+        /// Those of the backbone first, in the order of Keras's `model.layers`.
+        layers: Vec<LayerRow>,
+    },
+    /// The model cannot be built; before `idle`.
+    NoLayers {
+        /// Why.
+        cause: String,
+    },
     /// The order is done (or stopped): the worker takes the next one.
     Idle,
+}
+
+/// A layer of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRow {
+    /// Keras's name.
+    pub name: String,
+    /// The name of Keras's class.
+    pub class: String,
+    /// The output's shape without the batch: height, width and channels, or units.
+    pub output: Vec<i64>,
+    /// Parameters that training changes.
+    pub trainable: u64,
+    /// Those that it does not: of frozen layers, and the running statistics of normalisations.
+    pub non_trainable: u64,
 }
 
 /// What a `progress` event counts.

@@ -129,6 +129,9 @@ pub struct Plan {
     /// What to plan.
     #[command(flatten)]
     pub files: Files,
+    /// Show the layers of each model instead, which of them train and how many parameters that is
+    #[arg(long)]
+    pub layers: bool,
     /// Print JSON, with run ids
     #[arg(long)]
     pub json: bool,

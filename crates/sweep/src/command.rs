@@ -5,6 +5,7 @@ mod data;
 mod doctor;
 mod features;
 mod gc;
+mod layers;
 mod plan;
 mod report;
 mod run;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
     let results = ResultsDir::new(&cli.global.results);
     match &cli.command {
         Command::Run(args) => run::run(args, results, console),
+        Command::Plan(args) if args.layers => layers::layers(args, console),
         Command::Plan(args) => plan::plan(args, &results, console),
         Command::Status(args) => status::status(args, &results, console),
         Command::Report(args) => report::report(args, results, console),

@@ -122,6 +122,14 @@ impl Datasets {
         Ok(())
     }
 
+    /// How many classes the training images of `data` are of.
+    ///
+    /// # Errors
+    /// When they cannot be listed, or a class has no image.
+    pub fn count_classes(&mut self, data: &Data) -> Result<usize, DatasetError> {
+        Ok(self.classes(&data.train)?.len())
+    }
+
     fn classes(&mut self, folder: &Path) -> Result<Classes, DatasetError> {
         if let Some(known) = self.folders.get(folder) {
             return Ok(known.clone());

@@ -350,8 +350,11 @@ impl Execution<'_> {
                 }
                 None => self.not_under_way(slot, run),
             },
-            Said::Features { .. } | Said::NoFeatures { .. } => {
-                let what = "spoke of features that nobody asked for".to_owned();
+            Said::Features { .. }
+            | Said::NoFeatures { .. }
+            | Said::Layers { .. }
+            | Said::NoLayers { .. } => {
+                let what = "spoke of features or layers that nobody asked for".to_owned();
                 self.tell(Event::Breach(slot, what))
             }
             Said::Predictions { run, predictions } => match station.attempt(run) {

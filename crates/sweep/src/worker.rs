@@ -1,10 +1,12 @@
 //! Worker processes: started, spoken to, listened to, ended.
 
+mod ask;
 mod lines;
 mod orphans;
 mod process;
 mod program;
 
+pub use ask::AskError;
 pub use lines::{Line, Lines};
 pub use orphans::end_strays;
 pub use process::{Heard, Worker, WorkerId};

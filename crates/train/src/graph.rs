@@ -7,6 +7,7 @@
 mod forward;
 mod op;
 mod order;
+mod shapes;
 mod tensors;
 
 use spec::config::Freeze;
@@ -14,6 +15,7 @@ use spec::sweep_file::suggest::nearest;
 
 pub use forward::Mode;
 pub use op::{BatchNorm, Conv2d, Op, Padding};
+pub use shapes::Shape;
 pub use tensors::{Layout, Role, TensorSpec};
 
 /// A backbone without its weights.

@@ -22,6 +22,7 @@ pub mod graph;
 pub mod head;
 pub mod lane;
 pub mod lanes;
+pub mod layers;
 pub mod library;
 pub mod link;
 pub mod loss;

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use spec::protocol::{self, Bundle, Event, FeaturesOrder, Order, RunOrder};
+use spec::protocol::{self, Bundle, Event, FeaturesOrder, LayersOrder, Order, RunOrder};
 use spec::record::Outcome;
 use tch::Device;
 use tracing::{error, info};
 
 use crate::extract::extract;
+use crate::layers::layers;
 use crate::link::{Halt, Link, chain, failure};
 use crate::trainer::Trainer;
 
@@ -60,6 +61,7 @@ struct Numbered {
 enum Work {
     Bundle(Bundle),
     Features(FeaturesOrder),
+    Layers(LayersOrder),
 }
 
 /// Works until `orders` end: takes bundles, trains their runs, writes events to `events`.
@@ -109,6 +111,13 @@ pub fn work(
             Work::Features(order) => {
                 features(&order, device, &link).map_err(WorkerError::Write)?;
             }
+            Work::Layers(order) => {
+                let event = match layers(&order) {
+                    Ok(layers) => Event::Layers { layers },
+                    Err(error) => Event::NoLayers { cause: error.to_string() },
+                };
+                emit(&event).map_err(WorkerError::Write)?;
+            }
         }
         emit(&Event::Idle).map_err(WorkerError::Write)?;
     }
@@ -125,6 +134,7 @@ fn read(orders: impl BufRead, works: &Sender<Numbered>, stops: &Stops) -> Result
         let work = match serde_json::from_str(&line) {
             Ok(Order::Bundle(bundle)) => Work::Bundle(bundle),
             Ok(Order::Features(order)) => Work::Features(order),
+            Ok(Order::Layers(order)) => Work::Layers(order),
             Ok(Order::Stop) => {
                 stops.stop_all();
                 continue;

@@ -1,9 +1,8 @@
 //! `sweep features`: what a pretrained backbone makes of images.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
 
 use ::weights::aside;
 use ::weights::folder::WeightsFolder;
@@ -12,7 +11,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
 use spec::config::{Backbone, Weights};
-use spec::protocol::{self, Event, FeaturesOrder, Order};
+use spec::protocol::{Event, FeaturesOrder, Order};
 use thiserror::Error;
 
 use super::print;
@@ -21,7 +20,7 @@ use crate::exit::{self, Ends, Failure};
 use crate::fingerprint::Fingerprinter;
 use crate::output::Console;
 use crate::weights;
-use crate::worker::{Line, Lines, Program};
+use crate::worker::{AskError, Program};
 
 /// There are no features.
 #[derive(Debug, Error, Diagnostic)]
@@ -36,9 +35,9 @@ enum FeaturesError {
     TooSmall { backbone: Backbone, image_size: u32 },
     #[error("{cause}")]
     Refused { cause: String },
-    #[error("the worker {}: {cause}", program.display())]
-    #[diagnostic(help("`sweep doctor` looks for what is missing"))]
-    Worker { program: PathBuf, cause: String },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Worker(#[from] AskError),
     #[error("the features cannot be written: {0}")]
     Write(io::Error),
 }
@@ -47,7 +46,8 @@ impl Ends for FeaturesError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoImage { .. } | Self::TooSmall { .. } | Self::Refused { .. } => exit::USAGE,
-            Self::Worker { .. } | Self::Write(_) => exit::ENVIRONMENT,
+            Self::Worker(error) => error.exit_code(),
+            Self::Write(_) => exit::ENVIRONMENT,
         }
     }
 }
@@ -114,66 +114,17 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
     Ok(exit::DONE)
 }
 
-/// Has a worker answer `order`. It ends when we do, since its orders end then.
+/// Has a worker answer `order`.
 fn ask(program: &Program, order: FeaturesOrder) -> Result<Vec<Row>, FeaturesError> {
-    let broken = |cause: String| FeaturesError::Worker { program: program.path().into(), cause };
-    let io = |error: io::Error| broken(error.to_string());
-    let mut child = Command::new(program.path())
-        .args(["--device", "cpu"])
-        .env("RUST_LOG", "off")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(io)?;
-    let (Some(mut orders), Some(events)) = (child.stdin.take(), child.stdout.take()) else {
-        unreachable!("both are piped")
-    };
-    let mut line = serde_json::to_vec(&Order::Features(order)).map_err(|e| io(e.into()))?;
-    line.push(b'\n');
-    // A worker that is gone already says why in what it leaves.
-    let sent = orders.write_all(&line).and_then(|()| orders.flush());
-    let answer = listen(events);
-    drop(orders);
-    if answer.is_err() {
-        // Whoever breaks the protocol might not end by itself.
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(io)?;
-    match answer {
-        Ok(Some(rows)) => sent.map(|()| rows).map_err(io),
-        Ok(None) => Err(broken(format!("ended before it was done: {status}"))),
-        Err(Answer::Refused(cause)) => Err(FeaturesError::Refused { cause }),
-        Err(Answer::Breach(cause)) => Err(broken(cause)),
-    }
-}
-
-/// An answer that holds no features.
-enum Answer {
-    Refused(String),
-    Breach(String),
-}
-
-/// What comes until the worker is idle; none when it ends before.
-fn listen(events: ChildStdout) -> Result<Option<Vec<Row>>, Answer> {
     let mut rows = Vec::new();
-    for line in Lines::new(BufReader::new(events)) {
-        match line {
-            Line::Breach(what) => return Err(Answer::Breach(what)),
-            Line::Event(event) => match *event {
-                Event::Hello { version, .. } if version != protocol::VERSION => {
-                    let known = protocol::VERSION;
-                    return Err(Answer::Breach(format!(
-                        "speaks version {version} of the protocol, and this sweep speaks {known}"
-                    )));
-                }
-                Event::Features { image, features } => rows.push(Row { image, features }),
-                Event::NoFeatures { cause } => return Err(Answer::Refused(cause)),
-                Event::Idle => return Ok(Some(rows)),
-                _ => {}
-            },
+    for event in program.ask(Order::Features(order))? {
+        match event {
+            Event::Features { image, features } => rows.push(Row { image, features }),
+            Event::NoFeatures { cause } => return Err(FeaturesError::Refused { cause }),
+            _ => {}
         }
     }
-    Ok(None)
+    Ok(rows)
 }
 
 impl Table {

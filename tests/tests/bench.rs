@@ -64,7 +64,7 @@ impl Bench {
             train = "data/train"
             test = "data/test"
             [model]
-            weights = "none"
+            weights = "weights.safetensors"
             [schedule]
             retries = 0
             "#,
@@ -79,6 +79,8 @@ impl Bench {
             batch_size = [16, 32, 64]
             "#,
         );
+        // Without a tensor: the fake worker reads none.
+        bench.write("weights.safetensors", "\u{2}\0\0\0\0\0\0\0{}");
         bench.script(|_| {});
         bench
     }

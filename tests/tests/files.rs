@@ -51,7 +51,7 @@ fn unknown_key() {
       · ─────┬────
       ·      ╰── did you mean `batch_size`?
       ╰────
-     help: its keys are batch_size, class_weight, epochs, label_smoothing, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch
+     help: its keys are batch_size, class_weight, epochs, label_smoothing, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch, validation_steps
     ");
 }
 

@@ -230,6 +230,82 @@ fn a_class_without_pictures_is_named() {
 }
 
 #[test]
+fn a_loss_that_is_no_number_is_a_result_of_its_own() {
+    let real = Real::new();
+    let ran = real.sweep(&["run", "batch_size.toml", "--set", "learning_rate=1e38"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stdout.contains("| 2 of 2 diverged |"), "{}", ran.stdout);
+    let causes = ran.stdout.split_once("Not finished:").unwrap().1;
+    assert!(causes.contains("diverged: the "), "{}", ran.stdout);
+    assert!(causes.contains("a lower learning rate may help"), "{}", ran.stdout);
+    let results = real.0.results().into_iter().filter(|file| file.ends_with("result.json"));
+    for file in results {
+        let result = real.0.read(&format!("results/{file}"));
+        let result: serde_json::Value = serde_json::from_str(&result).unwrap();
+        assert_eq!(result["outcome"], "diverged");
+        assert!(result["epoch"].as_u64().is_some_and(|epoch| epoch >= 1), "{result}");
+    }
+    let again = real.sweep(&["run", "batch_size.toml", "--set", "learning_rate=1e38"]);
+    assert_eq!(again.code, 3, "it is no news, and not repeated: {}", again.stderr);
+    assert_eq!(again.stdout, ran.stdout);
+    assert!(again.stderr.contains("all ended before"), "{}", again.stderr);
+}
+
+#[test]
+fn a_plan_shows_layers_and_what_trains() {
+    let real = Real::new();
+    let keras = ["--set", "backbone=resnet50_keras", "--set", "image_size=224"];
+    let layers = |args: &[&str]| {
+        let ran =
+            real.sweep(&[&["plan", "batch_size.toml", "--layers"], &keras[..], args].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    // Keras's own numbers: `parity/keras_layers.json`.
+    for (freeze, total) in [
+        ("freeze=all", "177 layers, 23589761 parameters: 2049 trainable, 23587712 non-trainable"),
+        (
+            "freeze={ unfreeze_last = 10 }",
+            "177 layers, 23589761 parameters: 4467713 trainable, 19122048 non-trainable",
+        ),
+        ("freeze=none", "177 layers, 23589761 parameters: 23536641 trainable, 53120 non-trainable"),
+    ] {
+        let shown = layers(&["--set", freeze]);
+        assert!(shown.contains(total), "{shown}");
+        assert!(shown.starts_with("# batch_size: resnet50_keras at 224 pixels\n"), "{shown}");
+        assert_eq!(shown.matches("# ").count(), 1, "batch sizes share their layers: {shown}");
+    }
+    let shown = layers(&["--set", "freeze={ unfreeze_last = 10 }"]);
+    let row = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    let cells = |name: &str| -> Vec<String> {
+        row(name).split('|').map(|cell| cell.trim().to_owned()).filter(|c| !c.is_empty()).collect()
+    };
+    assert_eq!(
+        cells("conv5_block3_2_conv"),
+        ["conv5_block3_2_conv", "Conv2D", "7 x 7 x 512", "2359808", "yes"]
+    );
+    assert_eq!(
+        cells("conv5_block2_2_conv"),
+        ["conv5_block2_2_conv", "Conv2D", "7 x 7 x 512", "2359808"]
+    );
+    let json: serde_json::Value = serde_json::from_str(&layers(&["--json"])).unwrap();
+    assert_eq!(
+        (&json[0]["trainable"], &json[0]["layers"][0]["class"]),
+        (&2049.into(), &"InputLayer".into())
+    );
+
+    let ran = real.sweep(&[
+        "plan",
+        "batch_size.toml",
+        "--layers",
+        "--set",
+        "freeze={ unfreeze_from = \"top\" }",
+    ]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("layers is called `top`"), "{}", ran.stderr);
+}
+
+#[test]
 fn the_doctor_finds_what_is_there() {
     let real = Real::new();
     let ran = real.sweep(&["doctor"]);

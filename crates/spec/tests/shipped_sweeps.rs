@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use spec::config::Config;
+use spec::config::{Backbone, Config, Freeze, Pooling, Validation};
 use spec::sweep_file::load;
 
 fn folder() -> PathBuf {
@@ -13,9 +13,14 @@ fn folder() -> PathBuf {
 
 #[test]
 fn every_file_resolves_to_the_comparison_it_is_about() {
-    let mut files: Vec<_> =
-        fs_err::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
-    files.sort();
+    let files = |folder: PathBuf| {
+        let mut files: Vec<_> =
+            fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.retain(|file| file.is_file());
+        files.sort();
+        files
+    };
+    let files = [files(folder()), files(folder().join("document"))].concat();
     let mut shown = String::new();
     for file in files {
         let sweep =
@@ -47,6 +52,18 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
         steps_per_epoch (Steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
         steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
         unfreeze (Last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
+        a_base (Model A: base frozen or not, x3): freeze = [all*] [none]
+        a_batch_size (Model A: batch size, x5): batch_size = [16] [32*] [64]
+        a_epochs (Model A: epochs, x5): epochs = [50*] [100]
+        a_learning_rate (Model A: learning rate, x5): learning_rate = [0.0001*] [0.005]
+        a_patience (Model A: patience, x5): patience = [5] [10*] [15]
+        a_steps_per_epoch (Model A: steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
+        b_freeze (Model B: last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
+        b_model (Model B against model A's network, x5): model = [ResNet50 + GAP*] [InceptionResNetV2 + Flatten]
+        b_steps_per_epoch (Model B: steps per epoch, x5): steps_per_epoch = [100*] [7]
+        model_a (Model A: InceptionResNetV2 + Flatten, x1)
+        model_a_validated (Model A with validation images, x1)
+        model_b (Model B: ResNet50 + GlobalAveragePooling2D, x1)
         ");
 }
 
@@ -138,4 +155,30 @@ fn the_baseline_says_every_key_of_the_schedule_with_its_default() {
     let text = fs_err::read_to_string(folder().join("base.toml")).unwrap();
     let file: toml::Table = toml::from_str(&text).unwrap();
     assert_eq!(file["schedule"].as_table().unwrap().len(), 7);
+}
+
+/// As the document writes them down: what each model is made of, and what each of its tables varies.
+#[test]
+fn the_documents_models_are_as_it_has_them() {
+    let of = |name: &str| load(&folder().join("document").join(name), &[]).unwrap();
+    let a = of("model_a.toml").baseline;
+    assert_eq!((a.model.backbone, a.data.image_size), (Backbone::InceptionResnetV2, 299));
+    assert_eq!((a.model.freeze, a.model.pooling), (Freeze::All, Pooling::Flatten));
+    assert_eq!((a.train.batch_size, a.train.learning_rate), (32, 1e-4));
+    assert_eq!((a.train.epochs, a.train.steps_per_epoch), (50, Some(100)));
+    assert_eq!((a.data.validation, a.early_stopping), (Validation::None, None));
+    let patience = of("a_patience.toml").baseline;
+    assert_eq!(patience.model.backbone, Backbone::InceptionResnetV2);
+    assert_eq!(patience.early_stopping.unwrap().patience, 10);
+    let reduce = patience.reduce_lr_on_plateau.unwrap();
+    assert_eq!((reduce.factor, reduce.patience, reduce.min_lr), (0.5, 5, 1e-6));
+    let b = of("model_b.toml").baseline;
+    assert_eq!((b.model.backbone, b.data.image_size), (Backbone::Resnet50Keras, 224));
+    assert_eq!((b.model.freeze, b.model.pooling), (Freeze::All, Pooling::Gap));
+    let against: Vec<_> = of("b_model.toml").factors[0]
+        .levels
+        .iter()
+        .map(|level| (level.config.model.backbone, level.config.data.image_size))
+        .collect();
+    assert_eq!(against, [(Backbone::Resnet50Keras, 224), (Backbone::InceptionResnetV2, 299)]);
 }

@@ -56,6 +56,9 @@ pub struct Row {
     pub level: String,
     /// Whether it is the baseline.
     pub baseline: bool,
+    /// Whether a run of it began with random weights in its backbone: its numbers say nothing about
+    /// pretrained ones.
+    pub stand_in: bool,
     /// Seeds planned.
     pub seeds: usize,
     /// The score over finished seeds; absent where the leaderboard has the labels.
@@ -113,6 +116,7 @@ impl Table {
                 factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
                 level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
                 baseline: first.is_some_and(|entry| entry.baseline),
+                stand_in: of_row().any(|entry| entry.stand_in),
                 seeds: of_row().count(),
                 score,
                 validation,

@@ -1,5 +1,6 @@
 //! From the results folder to one entry for each run of each row.
 
+use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
 use spec::record::{Finished, Plan, PlanFactor, PlanRun, RunResult};
 
@@ -27,6 +28,8 @@ pub struct Entry {
     pub result: Option<RunResult>,
     /// What its score is measured on; absent unless it finished.
     pub basis: Option<Basis>,
+    /// Whether its backbone began with random weights, which stand in for pretrained ones.
+    pub stand_in: bool,
 }
 
 impl Entry {
@@ -129,24 +132,27 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
                 dir: run_dir,
                 result,
                 basis: None,
+                stand_in: false,
             };
-            entry.basis = basis(&entry)?;
+            let config = store::read_config(&entry.dir)?.map(|config| config.config);
+            entry.stand_in =
+                config.as_ref().is_some_and(|config| config.model.weights == Weights::None);
+            entry.basis = basis(&entry, config.as_ref());
             entries.push(entry);
         }
     }
     Ok(entries)
 }
 
-fn basis(entry: &Entry) -> Result<Option<Basis>, ReadError> {
-    let Some(finished) = entry.finished() else { return Ok(None) };
+fn basis(entry: &Entry, config: Option<&Config>) -> Option<Basis> {
+    let finished = entry.finished()?;
     if finished.test.is_some() {
-        return Ok(Some(Basis::Test));
+        return Some(Basis::Test);
     }
-    let config = store::read_config(&entry.dir)?;
-    let has_test = config.is_some_and(|config| config.config.data.test.is_some());
-    Ok(Some(match (has_test, finished.validation) {
+    let has_test = config.is_some_and(|config| config.data.test.is_some());
+    Some(match (has_test, finished.validation) {
         (true, _) => Basis::Leaderboard,
         (false, Some(_)) => Basis::Validation,
         (false, None) => Basis::Nothing,
-    }))
+    })
 }

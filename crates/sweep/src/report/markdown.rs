@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 use super::grid::{Column, grid};
 use super::{Alike, Basis, Row, ScoreFormat, Summary, Table, level_cell};
 
+/// Before the table, so that nobody takes such rows for a result.
+const STAND_IN: &str = "**Not a result:** rows marked [random weights] ran on a backbone with random weights in \
+                        place of pretrained ones. They show that the sweep runs, and say nothing about \
+                        the backbone or its settings.";
+
 /// A sweep's report.
 pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     let mut text = format!("# {}\n\n", table.sweep);
@@ -13,6 +18,9 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     }
     if !table.overrides.is_empty() {
         let _ = writeln!(text, "with --set {}\n", table.overrides.join(" --set "));
+    }
+    if table.rows.iter().any(|row| row.stand_in) {
+        let _ = writeln!(text, "{STAND_IN}\n");
     }
     text.push_str(&grid(&columns(table, format)));
     let mut paragraph = |line: String| {
@@ -77,7 +85,11 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     let leaderboard = table.basis == Some(Basis::Leaderboard);
     let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &|row| level_cell(&row.level, row.baseline)));
+    columns.push(column("level", false, &|row| {
+        let cell = level_cell(&row.level, row.baseline);
+        let mark = if row.stand_in { " [random weights]" } else { "" };
+        format!("{cell}{mark}").trim_start().to_owned()
+    }));
     match table.basis {
         Some(Basis::Leaderboard) => {
             columns.push(column("score", true, &|row| match row.finished() {

@@ -63,6 +63,78 @@ fn without_test_images_the_score_is_the_validation_accuracy() {
 }
 
 #[test]
+fn a_baseline_outside_the_levels_shows_its_value() {
+    let bench = Bench::new();
+    bench.write(
+        "two.toml",
+        r#"
+        extends = "base.toml"
+        [factors]
+        batch_size = [16, 64]
+        epochs = [10, 50]
+        head = [{ hidden = [64] }]
+        "#,
+    );
+    let plan = bench.sweep(&["plan", "two.toml"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    insta::assert_snapshot!(plan.stdout, @"
+    # two
+
+    | factor     | level                  | runs | state   |
+    | ---------- | ---------------------- | ---: | ------- |
+    | batch_size | 32 (baseline)          |    1 | 1 to do |
+    | batch_size | 16                     |    1 | 1 to do |
+    | batch_size | 64                     |    1 | 1 to do |
+    | epochs     | 10                     |    1 | 1 to do |
+    | epochs     | 50 (baseline)          |    1 | 1 to do |
+    | head       | hidden = [] (baseline) |    1 | 1 to do |
+    | head       | hidden = [64]          |    1 | 1 to do |
+
+    5 runs, 5 to do
+    ");
+    let ran = bench.sweep(&["run", "two.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let scores: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.contains("(baseline)"))
+        .map(|line| line.split('|').nth(3).unwrap().trim())
+        .collect();
+    assert_eq!(scores.len(), 3, "{}", ran.stdout);
+    assert!(scores.iter().all(|score| *score == scores[0] && *score != "-"), "{}", ran.stdout);
+}
+
+#[test]
+fn scores_on_different_images_are_told_apart() {
+    let bench = Bench::new();
+    bench.write("data/plates/0001.jpg", "plate");
+    bench.write(
+        "test.toml",
+        r#"
+        extends = "base.toml"
+        [factors]
+        test = ["data/test", "data/plates", false]
+        "#,
+    );
+    let ran = bench.sweep(&["run", "test.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let table = ran.stdout.split("To hand in").next().unwrap();
+    insta::assert_snapshot!(table, @"
+    # test
+
+    | factor | level                | score | measured on                             | seeds | std | min - max |
+    | ------ | -------------------- | ----: | --------------------------------------- | ----: | --: | --------: |
+    | test   | data/test (baseline) | 58736 | 744 test images                         |     1 |   - |         - |
+    | test   | data/plates          | 62500 | 8 validation images; awaits leaderboard |     1 |   - |         - |
+    | test   | off                  | 62500 | 8 validation images                     |     1 |   - |         - |
+
+    Rows are measured on different images, as their column says: only scores that are measured on the same can be compared.
+
+    test: off trained exactly as data/plates did, under every seed: here the difference changes nothing.
+    ");
+}
+
+#[test]
 fn reports_come_from_the_results_folder_alone() {
     let bench = Bench::new();
     let ran = bench.sweep(&["run", "batch_size.toml"]);

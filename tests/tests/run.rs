@@ -195,7 +195,7 @@ fn a_set_value_is_told_in_the_report_and_a_replaced_plan_on_stderr() {
     let plain = bench.sweep(&["run", "batch_size.toml"]);
     let changed = bench.sweep(&["run", "batch_size.toml", "--set", "batch_size=8"]);
     assert_eq!(changed.code, 0, "{}", changed.stderr);
-    let said = "batch_size: another plan than before; results stay\n  new  baseline (2 runs)\n\
+    let said = "batch_size: another plan than before; results stay\n  new  batch_size = 8 (2 runs)\n\
                 8 runs: 6 done before, 2 to do";
     assert!(changed.stderr.starts_with(said), "{}", changed.stderr);
     assert!(changed.stdout.starts_with("# batch_size\n\nwith --set batch_size=8\n\n| factor"));
@@ -203,7 +203,7 @@ fn a_set_value_is_told_in_the_report_and_a_replaced_plan_on_stderr() {
 
     let again = bench.sweep(&["run", "batch_size.toml"]);
     assert!(
-        again.stderr.contains("results stay\n  gone baseline (2 runs)\n6 runs: all done"),
+        again.stderr.contains("results stay\n  gone batch_size = 8 (2 runs)\n6 runs: all done"),
         "{}",
         again.stderr
     );

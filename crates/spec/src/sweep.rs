@@ -43,6 +43,8 @@ pub enum Strategy {
 pub struct Factor {
     /// As the file names it.
     pub name: String,
+    /// What the baseline has where the levels have theirs, as the table shows it.
+    pub baseline: String,
     /// The values it takes, in the file's order; all different, and different configurations.
     pub levels: Vec<Level>,
 }
@@ -94,7 +96,8 @@ impl Default for Schedule {
 }
 
 impl Sweep {
-    /// The rows of the table with their runs; `run` names the run of a configuration and a seed.
+    /// The rows of the table with their runs; `run` names the run of a configuration and a seed. Every
+    /// factor has the baseline among its levels, as the first where the file does not list it.
     ///
     /// # Errors
     /// The first error of `run`.
@@ -109,6 +112,11 @@ impl Sweep {
         let mut factors = Vec::new();
         for factor in &self.factors {
             let mut levels = Vec::new();
+            // Without it nobody could tell what the levels are compared with.
+            if !factor.levels.iter().any(|level| level.baseline) {
+                let (label, runs) = (factor.baseline.clone(), baseline.clone());
+                levels.push(PlanLevel { label, baseline: true, runs });
+            }
             for level in &factor.levels {
                 let runs =
                     if level.baseline { baseline.clone() } else { replicates(&level.config)? };

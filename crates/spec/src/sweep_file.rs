@@ -37,7 +37,9 @@
 //! - no key at all: the name is free, and every level is a table of keys.
 //!
 //! A level is called what its value is called, what is left out or off `off`; a table may have a `label`.
+//! The baseline is compared with whether it is among the levels or not.
 
+mod baseline;
 mod check;
 mod document;
 mod error;

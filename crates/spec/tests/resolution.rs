@@ -182,6 +182,42 @@ fn levels_are_values_or_tables_and_have_labels() {
 }
 
 #[test]
+fn the_baseline_is_called_as_a_level_of_its_value_would_be() {
+    let cases = [
+        ("batch_size = [16, 64]", "32"),
+        // As the level is called that is the baseline.
+        ("model = [{ label = \"small\" }, { pooling = \"gmp\" }]", "small"),
+        // Written nowhere.
+        ("epochs = [10]", "50"),
+        ("image_size = [96]", "224"),
+        ("min_delta = [0.5]", "0"),
+        ("freeze = [{ unfreeze_last = 10 }]", "all"),
+        ("steps_per_epoch = [7]", "100"),
+        ("validation_steps = [7]", "off"),
+        // As it is written, not absolute.
+        ("data.train = [\"elsewhere\"]", "plates/train"),
+        (
+            "early_stopping = [{ patience = 3 }, { min_delta = 1e-3 }]",
+            "patience = 7, min_delta = 0",
+        ),
+        ("early_stopping = [false]", "on"),
+        ("augment = [{ rotation_range = 10 }]", "off"),
+        (
+            "batch_size = [{ label = \"small and slow\", batch_size = 8, learning_rate = 1e-5 }]",
+            "32, learning_rate = 0.0001",
+        ),
+        (
+            "head = [{ pooling = \"gmp\", hidden = [64], \"reduce_lr_on_plateau.patience\" = 2 }]",
+            "pooling = gap, hidden = [], reduce_lr_on_plateau.patience = off",
+        ),
+    ];
+    for (factor, expected) in cases {
+        let sweep = extending(&format!("[factors]\n{factor}"));
+        assert_eq!(sweep.factors[0].baseline, expected, "{factor}");
+    }
+}
+
+#[test]
 fn a_section_as_a_factor_means_its_own_keys_first() {
     let sweep = extending(
         "[factors]\nreduce_lr_on_plateau = [{ patience = 3, batch_size = 8 }, { \"early_stopping.patience\" = 2 }]",

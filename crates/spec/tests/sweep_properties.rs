@@ -120,10 +120,12 @@ proptest! {
         for (index, run) in runs.iter().enumerate() {
             prop_assert!(!runs[..index].contains(run), "every run once");
         }
-        // A row for each level; the baseline's level is the baseline, and no other is.
+        // A row for each level, and one for the baseline; that is the baseline, and no other is.
         prop_assert_eq!(plan.factors.len(), factors.len());
-        for (factor, (_, levels)) in plan.factors.iter().zip(&factors) {
-            prop_assert_eq!(factor.levels.len(), levels.len());
+        for (factor, (key, levels)) in plan.factors.iter().zip(&factors) {
+            let unlisted = usize::from(!levels.contains(&chosen[*key]));
+            prop_assert_eq!(factor.levels.len(), levels.len() + unlisted);
+            prop_assert_eq!(factor.levels.iter().filter(|level| level.baseline).count(), 1);
             for level in &factor.levels {
                 prop_assert_eq!(level.runs.len(), sweep.seeds.len());
                 prop_assert_eq!(level.runs == plan.baseline, level.baseline);

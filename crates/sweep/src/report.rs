@@ -30,7 +30,7 @@ pub struct Table {
     pub title: Option<String>,
     /// What `--set` changed in it.
     pub overrides: Vec<String>,
-    /// What the scores were measured on; absent while nothing has finished.
+    /// What the scores were measured on; absent while nothing has finished, and where rows differ in it.
     pub basis: Option<Basis>,
     /// Images that one score was measured on; absent where rows differ in it.
     pub images: Option<u64>,
@@ -50,7 +50,7 @@ pub struct Table {
 /// A row: one configuration, all its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// The factor; `baseline` for the baseline where no level stands for it.
+    /// The factor; `baseline` for the baseline of a sweep without factors.
     pub factor: String,
     /// The level.
     pub level: String,
@@ -61,6 +61,10 @@ pub struct Row {
     pub stand_in: bool,
     /// Seeds planned.
     pub seeds: usize,
+    /// What its scores were measured on; absent while none of its runs has finished.
+    pub basis: Option<Basis>,
+    /// Images that one of its scores was measured on; absent as `basis` is, and where runs differ in it.
+    pub images: Option<u64>,
     /// The score over finished seeds; absent where the leaderboard has the labels.
     pub score: Option<Summary>,
     /// The validation accuracy over finished seeds, where there is validation data.
@@ -100,9 +104,27 @@ impl Row {
     pub fn finished(&self) -> usize {
         self.seeds - self.unfinished.iter().map(|(_, count)| count).sum::<usize>()
     }
+
+    /// What is known here of how well it does: the score, or what stands beside it where the leaderboard
+    /// has the labels.
+    pub fn measured(&self) -> Option<Summary> {
+        match self.basis? {
+            Basis::Leaderboard => self.validation,
+            Basis::Test | Basis::Validation | Basis::Nothing => self.score,
+        }
+    }
 }
 
 impl Table {
+    /// Whether rows were measured on different things, so that their scores cannot be compared.
+    pub fn is_mixed(&self) -> bool {
+        let mut measured = self.rows.iter().filter(|row| row.basis.is_some());
+        let first = measured.next();
+        measured.any(|row| {
+            first.is_some_and(|first| (first.basis, first.images) != (row.basis, row.images))
+        })
+    }
+
     /// The table of what was collected of `plan`.
     ///
     /// # Errors
@@ -118,6 +140,8 @@ impl Table {
                 baseline: first.is_some_and(|entry| entry.baseline),
                 stand_in: of_row().any(|entry| entry.stand_in),
                 seeds: of_row().count(),
+                basis: the_same(of_row().filter_map(|entry| entry.basis)),
+                images: the_same(of_row().filter_map(Entry::images)),
                 score,
                 validation,
                 folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
@@ -129,7 +153,7 @@ impl Table {
             sweep: plan.sweep.clone(),
             title: plan.title.clone(),
             overrides: plan.overrides.clone(),
-            basis: finished.iter().find_map(|entry| entry.basis),
+            basis: the_same(finished.iter().filter_map(|entry| entry.basis)),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),
             rows: rows.collect::<Result<_, FrameError>>()?,
@@ -152,9 +176,9 @@ fn unfinished<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(String, usiz
     counts
 }
 
-fn the_same(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
-    let first = numbers.next()?;
-    numbers.all(|number| number == first).then_some(first)
+fn the_same<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
 }
 
 /// The first line of each cause; the rest is in the runs' folders.

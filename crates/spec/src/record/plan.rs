@@ -31,7 +31,7 @@ pub struct Plan {
 pub struct PlanFactor {
     /// Its name as the file writes it.
     pub name: String,
-    /// Its levels, in the file's order.
+    /// Its levels, in the file's order. One is the baseline's; where the file does not list it, the first.
     pub levels: Vec<PlanLevel>,
 }
 

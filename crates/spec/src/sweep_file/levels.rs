@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::baseline;
 use super::error::Problem;
 use super::keys::{KEYS, Target};
 use super::layer::{Layer, find, shown};
@@ -76,6 +77,18 @@ impl WrittenFactor {
         }
     }
 
+    /// What it stands for, and whatever its levels change beside, each once.
+    fn targets(&self) -> Vec<Target> {
+        let settings = self.levels.iter().flatten().flat_map(|level| &level.layer.settings);
+        let mut targets: Vec<Target> = self.target.into_iter().collect();
+        for setting in settings {
+            if targets.iter().all(|known| known.path() != setting.target.path()) {
+                targets.push(setting.target);
+            }
+        }
+        targets
+    }
+
     /// The keys and sections that its levels change, and where.
     fn changes(&self) -> impl Iterator<Item = (&'static str, &Place)> {
         let levels = self.levels.iter().flatten();
@@ -132,7 +145,7 @@ impl WrittenLevel {
 }
 
 /// The value as a person would write it; what is left out or switched off is `off`.
-fn default_label(target: Option<Target>, value: &Value) -> String {
+pub(super) fn default_label(target: Option<Target>, value: &Value) -> String {
     match (target, value) {
         (Some(Target::Section(_)), Value::Boolean(true)) => "on".to_owned(),
         (Some(Target::Section(_)), Value::Table(entries)) if entries.is_empty() => "on".to_owned(),
@@ -187,8 +200,12 @@ pub(super) fn resolve(
                 Level { label: written.label.clone(), baseline: config == *baseline.1, config };
             levels.push((written, level));
         }
-        let levels = levels.into_iter().map(|(_, level)| level).collect();
-        resolved.push(Factor { name: factor.name.clone(), levels });
+        let levels: Vec<Level> = levels.into_iter().map(|(_, level)| level).collect();
+        let baseline = match levels.iter().find(|level| level.baseline) {
+            Some(level) => level.label.clone(),
+            None => baseline::label(&factor.targets(), factor.target, baseline),
+        };
+        resolved.push(Factor { name: factor.name.clone(), baseline, levels });
     }
     resolved
 }

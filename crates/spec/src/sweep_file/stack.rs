@@ -97,6 +97,11 @@ impl Stack {
         None
     }
 
+    /// What a key is set to, as it is written.
+    pub(super) fn value(&self, key: &Key) -> Option<&Value> {
+        Some(&self.keys.get(key.path.as_str())?.node.as_ref()?.value)
+    }
+
     /// Keys that must be written and are not.
     fn missing(&self, file: &Arc<Source>) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -103,6 +103,32 @@ impl Value {
     }
 }
 
+/// Without places, for what is written nowhere.
+impl From<&serde_json::Value> for Value {
+    fn from(value: &serde_json::Value) -> Self {
+        let node = |value| Node { value: Self::from(value), span: 0..0 };
+        match value {
+            serde_json::Value::Null => Self::Boolean(false),
+            serde_json::Value::Bool(boolean) => Self::Boolean(*boolean),
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => Self::Integer(number),
+                (None, Some(number)) => Self::Float(number),
+                (None, None) => Self::HugeNumber,
+            },
+            serde_json::Value::Array(items) => Self::Array(items.iter().map(node).collect()),
+            serde_json::Value::Object(entries) => {
+                let entry = |(key, value): (&String, _)| Entry {
+                    key: key.clone(),
+                    key_span: 0..0,
+                    value: node(value),
+                };
+                Self::Table(entries.iter().map(entry).collect())
+            }
+        }
+    }
+}
+
 /// As a person would write it in a table: text without quotes, numbers in plain decimal when short.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Finished, Plan, PlanFactor, PlanRun, RunResult};
+use spec::record::{Finished, Plan, PlanRun, RunResult};
 
 use super::Basis;
 use crate::store::{self, ReadError};
@@ -12,7 +12,7 @@ use crate::store::{self, ReadError};
 pub struct Entry {
     /// Number of its row, from 0.
     pub row: u32,
-    /// The factor; `baseline` for the baseline where no level stands for it.
+    /// The factor; `baseline` for the baseline of a sweep without factors.
     pub factor: String,
     /// The level.
     pub level: String,
@@ -73,7 +73,7 @@ impl Entry {
 /// A row of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanRow<'a> {
-    /// The factor; `baseline` for the baseline where no level stands for it.
+    /// The factor; `baseline` for the baseline of a sweep without factors.
     pub factor: &'a str,
     /// The level.
     pub level: &'a str,
@@ -91,13 +91,11 @@ pub fn level_cell(level: &str, baseline: bool) -> String {
     }
 }
 
-/// The rows of a plan's table. The baseline has one of its own, unless every factor has a level that
-/// stands for it.
+/// The rows of a plan's table. The baseline has one of its own only without factors: each of those has it
+/// among its levels.
 pub fn rows(plan: &Plan) -> Vec<PlanRow<'_>> {
     let mut rows = Vec::new();
-    let stands_for_baseline =
-        |factor: &PlanFactor| factor.levels.iter().any(|level| level.baseline);
-    if plan.factors.is_empty() || !plan.factors.iter().all(stands_for_baseline) {
+    if plan.factors.is_empty() {
         let runs = plan.baseline.as_slice();
         rows.push(PlanRow { factor: "baseline", level: "", baseline: true, runs });
     }

@@ -26,6 +26,13 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
     let mut paragraph = |line: String| {
         let _ = write!(text, "\n{line}\n");
     };
+    if table.is_mixed() {
+        paragraph(
+            "Rows are measured on different images, as their column says: only scores that are measured on \
+             the same can be compared."
+                .to_owned(),
+        );
+    }
     if table.basis == Some(Basis::Leaderboard) {
         paragraph(
             "The test images have no labels here: a score comes from the leaderboard, and the \
@@ -82,8 +89,6 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
             cell(row).map_or_else(dash, |summary| format.score(summary.mean))
         })
     };
-    let leaderboard = table.basis == Some(Basis::Leaderboard);
-    let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
     columns.push(column("level", false, &|row| {
         let cell = level_cell(&row.level, row.baseline);
@@ -101,14 +106,20 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         Some(Basis::Validation) => {
             columns.push(scores("validation accuracy".to_owned(), &|row| row.score));
         }
-        _ => columns.push(scores("score".to_owned(), &|row| row.score)),
+        Some(Basis::Test | Basis::Nothing) => {
+            columns.push(scores("score".to_owned(), &|row| row.score));
+        }
+        None => columns.push(scores("score".to_owned(), &Row::measured)),
+    }
+    if table.is_mixed() {
+        columns.push(column("measured on", false, &measured_on));
     }
     columns.push(column("seeds", true, &|row| row.finished().to_string()));
     columns.push(column("std", true, &|row| {
-        let std = measured(row).and_then(|summary| summary.std);
+        let std = row.measured().and_then(|summary| summary.std);
         std.map_or_else(dash, |std| format.difference(std))
     }));
-    columns.push(column("min - max", true, &|row| match measured(row) {
+    columns.push(column("min - max", true, &|row| match row.measured() {
         Some(Summary { n: 2.., min, max, .. }) => {
             format!("{} - {}", format.score(min), format.score(max))
         }
@@ -134,6 +145,21 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     columns
 }
 
+/// What the numbers of a row were measured on.
+fn measured_on(row: &Row) -> String {
+    let kind = match row.basis {
+        Some(Basis::Test) => "test images",
+        Some(Basis::Leaderboard) => "validation images; awaits leaderboard",
+        Some(Basis::Validation) => "validation images",
+        Some(Basis::Nothing) => return "nothing".to_owned(),
+        None => return dash(),
+    };
+    match row.images {
+        Some(images) => format!("{images} {kind}"),
+        None => kind.to_owned(),
+    }
+}
+
 fn dash() -> String {
     "-".to_owned()
 }
@@ -141,10 +167,8 @@ fn dash() -> String {
 /// What one image is worth and how far one score can be trusted, so that nobody over-reads it.
 fn precision(table: &Table, format: ScoreFormat) -> Option<String> {
     let images = table.images? as f64;
-    let leaderboard = table.basis == Some(Basis::Leaderboard);
-    let measured = |row: &Row| if leaderboard { row.validation } else { row.score };
-    let baseline = table.rows.iter().filter(|row| row.baseline).find_map(measured);
-    let near = baseline.or_else(|| table.rows.iter().find_map(measured))?.mean;
+    let baseline = table.rows.iter().filter(|row| row.baseline).find_map(Row::measured);
+    let near = baseline.or_else(|| table.rows.iter().find_map(Row::measured))?.mean;
     let what = match table.basis? {
         Basis::Test => "test",
         Basis::Leaderboard | Basis::Validation => "validation",

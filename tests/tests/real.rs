@@ -238,17 +238,59 @@ fn a_loss_that_is_no_number_is_a_result_of_its_own() {
     let causes = ran.stdout.split_once("Not finished:").unwrap().1;
     assert!(causes.contains("diverged: the "), "{}", ran.stdout);
     assert!(causes.contains("a lower learning rate may help"), "{}", ran.stdout);
-    let results = real.0.results().into_iter().filter(|file| file.ends_with("result.json"));
-    for file in results {
-        let result = real.0.read(&format!("results/{file}"));
-        let result: serde_json::Value = serde_json::from_str(&result).unwrap();
-        assert_eq!(result["outcome"], "diverged");
-        assert!(result["epoch"].as_u64().is_some_and(|epoch| epoch >= 1), "{result}");
-    }
     let again = real.sweep(&["run", "batch_size.toml", "--set", "learning_rate=1e38"]);
     assert_eq!(again.code, 3, "it is no news, and not repeated: {}", again.stderr);
     assert_eq!(again.stdout, ran.stdout);
     assert!(again.stderr.contains("all ended before"), "{}", again.stderr);
+    let results = real.0.results().into_iter().filter(|file| file.ends_with("result.json"));
+    for file in results {
+        let result = real.0.read(&format!("results/{file}"));
+        let result: serde_json::Value = serde_json::from_str(&result).unwrap();
+        assert_eq!((&result["outcome"], &result["attempts"]), (&"diverged".into(), &1.into()));
+        assert!(result["epoch"].as_u64().is_some_and(|epoch| epoch >= 1), "{result}");
+    }
+}
+
+/// Every table of the source document on its own networks, on stand-in weights and few, small images.
+#[test]
+fn the_documents_study_runs_from_end_to_end() {
+    let real = Real::new();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sweeps/document");
+    let mut files = Vec::new();
+    for file in fs_err::read_dir(&shipped).unwrap() {
+        let file = file.unwrap().path();
+        let tiny = format!("tiny/{}", name(&file));
+        real.0.write(
+            &tiny,
+            &format!(
+                r#"
+                extends = {file:?}
+                replicates = 1
+                [baseline]
+                data.train = "../plates/train"
+                data.test = "../plates/test"
+                weights = "none"
+                image_size = 75
+                epochs = 2
+                steps_per_epoch = 2
+                "#
+            ),
+        );
+        files.push(tiny);
+    }
+    files.sort();
+    assert_eq!(files.len(), 12, "{files:?}");
+    let args: Vec<&str> = ["run"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let ran = real.sweep(&args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let tables: Vec<&str> = ran.stdout.split("# ").skip(1).collect();
+    assert_eq!(tables.len(), files.len(), "{}", ran.stdout);
+    for table in tables {
+        assert!(table.contains("**Not a result:**"), "{table}");
+        let mut rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+        assert!(rows.all(|row| row.contains("[random weights]")), "{table}");
+        assert!(!table.contains("not finished"), "{table}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The real worker, on a small rendered set, with the real weights of EfficientNet-Lite0.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,20 +40,28 @@ impl Real {
         Self(bench)
     }
 
-    fn sweep(&self, args: &[&str]) -> Ran {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command: Command = self.0.command(args);
         command.env("SWEEP_TRAIN", beside_us("sweep-train")).env("SWEEP_WEIGHTS", weights());
-        self.0.wait(Running::start(command))
+        command
     }
 
-    /// A run that fails for all runs alike; what it says of the first.
+    fn sweep(&self, args: &[&str]) -> Ran {
+        self.0.wait(Running::start(self.command(args)))
+    }
+
+    /// What ends the sweep, once, and leaves its runs open.
+    fn breaks(&self, command: Command) -> String {
+        let ran = self.0.wait(Running::start(command));
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        let (_, said) = ran.stderr.split_once("\u{d7} ").unwrap();
+        assert!(!self.0.results().iter().any(|file| file.ends_with("result.json")));
+        said.to_owned()
+    }
+
+    /// What breaks it before anything is trained.
     fn fails(&self) -> String {
-        let ran = self.sweep(&["run", "batch_size.toml"]);
-        assert_eq!(ran.code, 3, "{}", ran.stderr);
-        let mut lines = ran.stderr.lines().filter(|line| line.contains("failed: "));
-        let first = lines.next().unwrap().split_once("failed: ").unwrap().1;
-        assert_eq!(lines.count(), 3, "each run says so: {}", ran.stderr);
-        first.to_owned()
+        self.breaks(self.command(&["run", "batch_size.toml"]))
     }
 
     fn a_dirty_plate(&self) -> PathBuf {
@@ -356,4 +365,40 @@ fn the_doctor_finds_what_is_there() {
         let line = ran.stdout.lines().find(|line| line.contains(what)).unwrap();
         assert!(line.starts_with("ok "), "{line}");
     }
+}
+
+/// The worker waits until the images are other ones than those that were planned.
+#[test]
+fn images_that_change_after_planning_end_the_sweep() {
+    let real = Real::new();
+    let fifo = real.0.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let worker = beside_us("sweep-train");
+    let slow =
+        format!("#!/bin/sh\nread go < {}\nexec {} \"$@\"\n", fifo.display(), worker.display());
+    real.0.write("slow", &slow);
+    let mut command = real.command(&["run", "batch_size.toml"]);
+    fs_err::set_permissions(real.0.path("slow"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    command.env("SWEEP_TRAIN", real.0.path("slow"));
+    let mut sweep = Running::start(command);
+    assert!(sweep.stderr_line().starts_with("4 runs: 0 done before, 4 to do"));
+    let plate = real.a_dirty_plate();
+    fs_err::rename(&plate, plate.with_file_name("another.jpg")).unwrap();
+    fs_err::write(&fifo, "go\n").unwrap();
+    let ran = real.0.wait(sweep);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    let said = "\u{d7} the images in [DIR]/plates/train have changed since the sweep began";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let again = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+}
+
+#[test]
+fn without_a_cache_everything_is_computed_and_said_once() {
+    let real = Real::new();
+    let kept = real.sweep(&["run", "batch_size.toml", "--results", "elsewhere"]);
+    real.0.write("results/cache", "no folder");
+    let ran = real.sweep(&["run", "batch_size.toml"]);
+    assert_eq!((ran.code, &ran.stdout), (0, &kept.stdout), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("features are not kept").count(), 1, "{}", ran.stderr);
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Backbone, Config, Model, Pooling};
 use crate::record::{EpochMetrics, Outcome, Predictions};
-use crate::run_id::RunId;
+use crate::run_id::{Fingerprints, RunId};
 
 /// Version of this protocol. A worker that says another one in its `hello` is refused.
 pub const VERSION: u32 = 1;
@@ -83,6 +83,10 @@ pub struct RunOrder {
     pub weights: Option<PathBuf>,
     /// Names the content of that file, so that cached features never outlive it.
     pub weights_fingerprint: Option<String>,
+    /// What the images were when the run was planned: a worker that finds others says `broken`. Absent:
+    /// whatever is there will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprints: Option<Fingerprints>,
 }
 
 /// A line from a worker.
@@ -124,7 +128,8 @@ pub enum Event {
         /// One line.
         text: String,
     },
-    /// What the trained model says of each image; before `finished`.
+    /// What the trained model says of each image; before `finished`. Of many images it comes in parts,
+    /// so that no line becomes too long.
     Predictions {
         /// The run.
         run: RunId,

@@ -8,6 +8,7 @@ use ::weights::MOST_BYTES;
 use miette::Diagnostic;
 use rayon::prelude::*;
 use safetensors::{SafeTensorError, SafeTensors};
+use spec::images::{fingerprint, is_image};
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -34,8 +35,8 @@ pub enum FingerprintError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A folder without a single file.
-    #[error("`data.{what}` names an empty folder: {}", folder.display())]
+    /// A folder without a single image.
+    #[error("`data.{what}` names a folder without images: {}", folder.display())]
     Empty {
         /// The setting.
         what: &'static str,
@@ -74,6 +75,13 @@ pub enum FingerprintError {
         /// What is wrong with it.
         cause: SafeTensorError,
     },
+    /// A pipe or a device, which may have no end.
+    #[error("{} is called like an image and is no file", path.display())]
+    #[diagnostic(help("remove it"))]
+    NoFile {
+        /// What it is.
+        path: PathBuf,
+    },
     /// Reading failed.
     #[error("cannot fingerprint the data: {0}")]
     Io(io::Error),
@@ -93,7 +101,8 @@ impl Ends for FingerprintError {
             | Self::Empty { .. }
             | Self::NoClasses { .. }
             | Self::EmptyClass { .. }
-            | Self::Loop { .. } => exit::USAGE,
+            | Self::Loop { .. }
+            | Self::NoFile { .. } => exit::USAGE,
         }
     }
 }
@@ -108,7 +117,7 @@ pub enum Layout {
 }
 
 impl Fingerprinter {
-    /// Of the visible files under `folder`: the setting `what` of a sweep.
+    /// Of the visible images under `folder`: the setting `what` of a sweep.
     ///
     /// # Errors
     /// When the folder is missing, empty, not laid out as `layout` says, or unreadable.
@@ -128,11 +137,12 @@ impl Fingerprinter {
         if layout == Layout::Classes {
             check_classes(what, folder)?;
         }
-        let files = files_under(folder)?;
-        if files.is_empty() {
+        let mut images = files_under(folder)?;
+        images.retain(|file| is_image(file));
+        if images.is_empty() {
             return Err(FingerprintError::Empty { what, folder: folder.to_owned() });
         }
-        let fingerprint = of_files(folder, &files)?;
+        let fingerprint = of_images(folder, &images)?;
         self.folders.insert(key, fingerprint.clone());
         Ok(fingerprint)
     }
@@ -180,23 +190,18 @@ fn check_classes(what: &'static str, folder: &Path) -> Result<(), FingerprintErr
     Ok(())
 }
 
-/// The hash of every name (relative, in byte order, its length before it) and of every content.
-fn of_files(folder: &Path, files: &[PathBuf]) -> Result<String, FingerprintError> {
-    let mut hashed = files
+/// As a worker will find the images again.
+fn of_images(folder: &Path, images: &[PathBuf]) -> Result<String, FingerprintError> {
+    let hashed = images
         .par_iter()
         .map(|file| {
             let name = file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes();
-            Ok((name, blake3::hash(&fs_err::read(file)?)))
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(fs_err::File::open(file)?)?;
+            Ok((name, hasher.finalize()))
         })
         .collect::<io::Result<Vec<_>>>()?;
-    hashed.sort_unstable_by_key(|(name, _)| *name);
-    let mut hasher = blake3::Hasher::new();
-    for (name, content) in hashed {
-        hasher.update(&(name.len() as u64).to_le_bytes());
-        hasher.update(name);
-        hasher.update(content.as_bytes());
-    }
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(fingerprint(hashed))
 }
 
 /// The visible files under `folder`, links followed. A folder may be met twice, behind a link beside
@@ -211,11 +216,14 @@ pub(crate) fn files_under(folder: &Path) -> Result<Vec<PathBuf>, FingerprintErro
             return Err(FingerprintError::Loop { link: folder });
         }
         for path in visible(&folder)? {
-            if path.is_dir() {
+            let kind = fs_err::metadata(&path)?;
+            if kind.is_dir() {
                 let above = above.iter().chain([&real]).cloned().collect();
                 folders.push((path, above));
-            } else {
+            } else if kind.is_file() {
                 files.push(path);
+            } else if is_image(&path) {
+                return Err(FingerprintError::NoFile { path });
             }
         }
     }
@@ -283,6 +291,21 @@ mod tests {
         fs_err::create_dir(root.join("clean")).unwrap();
         let error = of(root, Layout::Classes).unwrap_err();
         assert!(error.to_string().ends_with("/clean"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_image_does_not_count_and_a_device_is_refused() {
+        use std::os::unix::fs::symlink;
+
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), "a/1.jpg", "x");
+        let before = of(root.path(), Layout::Classes).unwrap();
+        write(root.path(), "a/notes.txt", "y");
+        symlink("/dev/zero", root.path().join("a/zero")).unwrap();
+        assert_eq!(of(root.path(), Layout::Classes).unwrap(), before);
+        symlink("/dev/zero", root.path().join("a/zero.jpg")).unwrap();
+        let error = of(root.path(), Layout::Classes).unwrap_err();
+        assert!(matches!(error, FingerprintError::NoFile { .. }), "{error}");
     }
 
     #[test]

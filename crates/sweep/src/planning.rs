@@ -105,6 +105,7 @@ impl Work {
             config: self.config.clone(),
             weights: self.weights.clone(),
             weights_fingerprint: self.fingerprints.weights.clone(),
+            fingerprints: Some(self.fingerprints.clone()),
         }
     }
 

@@ -83,6 +83,15 @@ pub fn room(folder: &Path, runs: usize) -> Result<(), RoomError> {
     fits(folder, runs, left)
 }
 
+/// Whether features can be kept in `cache`, which is made if need be. Without it things only take longer.
+///
+/// # Errors
+/// Why not.
+pub fn cache(cache: &Path) -> io::Result<()> {
+    fs_err::create_dir_all(cache)?;
+    Ok(rustix::fs::access(cache, rustix::fs::Access::WRITE_OK)?)
+}
+
 fn fits(folder: &Path, runs: usize, left: Left) -> Result<(), RoomError> {
     let files = (FILES + FOLDERS) * runs as u64;
     let (needed, free) = (files.saturating_mul(left.block), left.bytes);

@@ -2,6 +2,7 @@
 
 mod cache;
 
+use std::cell::Cell;
 use std::path::Path;
 
 use serde::Serialize;
@@ -154,12 +155,14 @@ impl Encoder<'_> {
 pub struct Features {
     device: Device,
     memory: Recent<String, Tensor>,
+    /// Whether it was said that features cannot be kept.
+    warned: Cell<bool>,
 }
 
 impl Features {
     /// An empty memory of features on `device`.
     pub fn new(device: Device) -> Self {
-        Self { device, memory: Recent::new(MOST_BYTES) }
+        Self { device, memory: Recent::new(MOST_BYTES), warned: Cell::new(false) }
     }
 
     /// Forgets everything, so that its memory can be had again.
@@ -263,9 +266,17 @@ impl Features {
         link: &Link<'_>,
     ) -> Result<Tensor, Halt> {
         let file = CacheFile::new(request.cache, &self.key(set, request, seen)?);
-        let _lock = file.lock(|| link.check())?;
         let images = set.folder.images.len();
-        match file.read(images as i64)? {
+        let (lock, found) = match self.look(&file, images, link) {
+            Err(Halt::Cache(error)) => {
+                if !self.warned.replace(true) {
+                    warn!("features are not kept on disk: {error}");
+                }
+                (None, Found::Nothing)
+            }
+            looked => looked.map(|(lock, found)| (Some(lock), found))?,
+        };
+        match found {
             Found::Features(features) => {
                 info!("features of {images} images read from {}", file.path().display());
                 Ok(features.f_to_device(self.device)?)
@@ -277,12 +288,25 @@ impl Features {
                 let pixels = library.pixels(set, request.square, link)?;
                 let features = self.compute(&pixels, request, seen, link)?;
                 // Features that cannot be kept are still features.
-                if let Err(error) = file.write(&features) {
+                if lock.is_some()
+                    && let Err(error) = file.write(&features)
+                {
                     warn!("the features are not kept on disk: {}", chain(&error));
                 }
                 Ok(features)
             }
         }
+    }
+
+    /// What is on disk, with the lock on it.
+    fn look(
+        &self,
+        file: &CacheFile,
+        images: usize,
+        link: &Link<'_>,
+    ) -> Result<(fs_err::File, Found), Halt> {
+        let lock = file.lock(|| link.check())?;
+        Ok((lock, file.read(images as i64)?))
     }
 
     fn compute(

@@ -1,5 +1,6 @@
 //! Images and weights that the worker has met: kept in memory for the runs to come.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -28,6 +29,8 @@ pub struct ImageSet {
     pub folder: Folder,
     /// [`Folder::fingerprint`].
     pub fingerprint: String,
+    /// As runs are planned on it: [`spec::images::fingerprint`].
+    planned: String,
 }
 
 /// The weights of a run's backbone.
@@ -44,6 +47,8 @@ pub struct Loaded {
 pub struct Library {
     device: Device,
     sets: Recent<Folder, Rc<ImageSet>>,
+    /// What folders held when the run at hand was planned.
+    expected: HashMap<PathBuf, String>,
     pixels: Recent<(String, Square), Tensor>,
     weights: Recent<(config::Backbone, String), Rc<Weights>>,
 }
@@ -54,6 +59,7 @@ impl Library {
         Self {
             device,
             sets: Recent::new(MOST_FOLDERS),
+            expected: HashMap::new(),
             pixels: Recent::new(MOST_PIXELS),
             weights: Recent::new(MOST_WEIGHTS),
         }
@@ -65,19 +71,48 @@ impl Library {
         self.weights.clear();
     }
 
+    /// Takes down what the folders of a run held when it was planned.
+    pub fn expect(&mut self, order: &RunOrder) {
+        let RunOrder { config: config::Config { data, .. }, fingerprints, .. } = order;
+        self.expected.clear();
+        let Some(planned) = fingerprints else { return };
+        self.expected.insert(data.train.clone(), planned.train.clone());
+        if let (config::Validation::Folder(folder), Some(planned)) =
+            (&data.validation, &planned.validation)
+        {
+            self.expected.insert(folder.clone(), planned.clone());
+        }
+        if let (Some(folder), Some(planned)) = (&data.test, &planned.test) {
+            self.expected.insert(folder.clone(), planned.clone());
+        }
+    }
+
     /// A listed folder with its fingerprint. The files are read only when the listing is new.
     ///
     /// # Errors
-    /// When an image cannot be read.
+    /// When an image cannot be read, or the images are not those that the run was planned on.
     pub fn set(&mut self, folder: Folder) -> Result<Rc<ImageSet>, Halt> {
+        let set = self.read(folder)?;
+        match self.expected.get(&set.folder.root) {
+            Some(expected) if *expected != set.planned => {
+                Err(Halt::Changed { root: set.folder.root.clone() })
+            }
+            _ => Ok(set),
+        }
+    }
+
+    fn read(&mut self, folder: Folder) -> Result<Rc<ImageSet>, Halt> {
         if let Some(set) = self.sets.get(&folder) {
             return Ok(Rc::clone(set));
         }
         for path in &folder.ignored {
             warn!("{} is passed over: only .jpg, .jpeg, .png and .webp are images", path.display());
         }
-        let fingerprint = folder.fingerprint()?;
-        let set = Rc::new(ImageSet { folder: folder.clone(), fingerprint });
+        let hashes = folder.hashes()?;
+        let fingerprint = Folder::fingerprint_of(&hashes);
+        let names = folder.images.iter().map(|image| &image.name);
+        let planned = spec::images::fingerprint(names.zip(hashes));
+        let set = Rc::new(ImageSet { folder: folder.clone(), fingerprint, planned });
         self.sets.insert(folder, Rc::clone(&set), 1);
         Ok(set)
     }

@@ -2,14 +2,18 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 
 use spec::protocol::{Event, Stage};
-use spec::record::Outcome;
+use spec::record::{Outcome, Predictions};
 use tch::TchError;
 
 use crate::data::{DecodeError, FolderError};
 use crate::graph::UnknownLayer;
 use crate::weights::WeightsError;
+
+/// Probabilities in one line, which is then a few megabytes long.
+const MOST_PROBABILITIES: usize = 1 << 18;
 
 /// Where events go, and where the wish to stop comes from.
 pub struct Link<'a> {
@@ -42,6 +46,12 @@ pub enum Halt {
     /// An image cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The images are not those that the run was planned on.
+    #[error("the images in {} have changed since the sweep began", root.display())]
+    Changed {
+        /// Where they are.
+        root: PathBuf,
+    },
     /// The weights cannot be used.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -65,6 +75,16 @@ impl Link<'_> {
     /// # Errors
     /// When nobody takes it.
     pub fn send(&self, event: &Event) -> Result<(), Halt> {
+        if let Event::Predictions { run, predictions: Predictions { classes, images } } = event {
+            let most = (MOST_PROBABILITIES / classes.len().max(1)).max(1);
+            if images.len() > most {
+                return images.chunks(most).try_for_each(|images| {
+                    let (classes, images) = (classes.clone(), images.to_vec());
+                    let predictions = Predictions { classes, images };
+                    self.send(&Event::Predictions { run: *run, predictions })
+                });
+            }
+        }
         (self.emit)(event).map_err(Halt::Emit)
     }
 
@@ -87,6 +107,19 @@ impl Link<'_> {
 }
 
 impl Halt {
+    /// What is wrong, where other runs on the same images and weights would fare no better.
+    pub fn broken(&self) -> Option<String> {
+        let common = matches!(
+            self,
+            Self::Folder(_) | Self::Decode(_) | Self::Changed { .. } | Self::Weights(_)
+        );
+        match self.outcome() {
+            // Memory that ran out is another matter.
+            Outcome::Failed { cause } if common => Some(cause),
+            _ => None,
+        }
+    }
+
     /// How the run is recorded.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -146,6 +179,36 @@ mod tests {
             failure("shapes differ\nException raised from x"),
             Outcome::Failed { cause: "shapes differ".to_owned() }
         );
+    }
+
+    #[test]
+    fn predictions_of_many_images_come_in_parts() {
+        use spec::record::{ImageSet, Prediction};
+        use std::cell::RefCell;
+
+        let image = |number: usize| Prediction {
+            set: ImageSet::Test,
+            fold: None,
+            image: format!("{number}.jpg"),
+            label: None,
+            predicted: 0,
+            probabilities: vec![0.001; 1000],
+        };
+        let classes = (0..1000).map(|class| class.to_string()).collect();
+        let predictions = Predictions { classes, images: (0..600).map(image).collect() };
+        let run = spec::run_id::RunId::from_digest([1; 32]);
+        let parts = RefCell::new(Vec::new());
+        let emit = |event: &Event| {
+            let Event::Predictions { predictions, .. } = event else { panic!("{event:?}") };
+            parts.borrow_mut().push(predictions.clone());
+            Ok(())
+        };
+        let link = Link { emit: &emit, stopped: &|| false };
+        link.send(&Event::Predictions { run, predictions: predictions.clone() }).unwrap();
+        let parts = parts.into_inner();
+        assert_eq!(parts.iter().map(|part| part.images.len()).collect::<Vec<_>>(), [262, 262, 76]);
+        let images: Vec<_> = parts.into_iter().flat_map(|part| part.images).collect();
+        assert_eq!(images, predictions.images);
     }
 
     #[test]

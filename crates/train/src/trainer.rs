@@ -67,6 +67,7 @@ impl Trainer {
         let cut = backbone.graph.cut(first_trainable);
         let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
 
+        self.library.expect(order);
         let (train, validation, test) = folders(&config.data)?;
         let classes = train.classes.clone().unwrap_or_default();
         let loss = loss(config, classes.len())?;

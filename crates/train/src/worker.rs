@@ -105,7 +105,9 @@ pub fn work(
                     if stops.is_stopped(number) {
                         break;
                     }
-                    run(&mut trainer, order, &bundle, &link).map_err(WorkerError::Write)?;
+                    if !run(&mut trainer, order, &bundle, &link).map_err(WorkerError::Write)? {
+                        break;
+                    }
                 }
             }
             Work::Features(order) => {
@@ -149,20 +151,27 @@ fn read(orders: impl BufRead, works: &Sender<Numbered>, stops: &Stops) -> Result
     Ok(())
 }
 
-/// Trains one run and answers it, whatever happens in it.
+/// Trains one run and answers it, whatever happens in it. Whether another one may fare better.
 fn run(
     trainer: &mut Trainer,
     order: &RunOrder,
     bundle: &Bundle,
     link: &Link<'_>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     (link.emit)(&Event::Started { run: order.run })?;
     info!("run {} begins", order.run);
     let ended = catch_unwind(AssertUnwindSafe(|| trainer.run(order, &bundle.cache, link)));
     let outcome = match ended {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(Halt::Emit(error))) => return Err(error),
-        Ok(Err(halt)) => halt.outcome(),
+        Ok(Err(halt)) => match halt.broken() {
+            Some(cause) => {
+                error!("{cause}");
+                (link.emit)(&Event::Broken { cause })?;
+                return Ok(false);
+            }
+            None => halt.outcome(),
+        },
         Err(panic) => failure(&format!("a bug: {}", panic_message(&*panic))),
     };
     match &outcome {
@@ -174,7 +183,8 @@ fn run(
     if matches!(outcome, Outcome::OutOfMemory { .. }) {
         trainer.forget();
     }
-    (link.emit)(&Event::Finished { run: order.run, outcome })
+    (link.emit)(&Event::Finished { run: order.run, outcome })?;
+    Ok(true)
 }
 
 /// Answers an order for features, whatever happens in it.

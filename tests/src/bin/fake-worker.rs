@@ -272,7 +272,12 @@ impl Worker<'_> {
         say(&Event::Progress { stage: protocol::Stage::Decode, done: 40, total: 40 });
         say(&Event::Note { run, text: "stopped early at epoch 3".to_owned() });
         let (predictions, test) = predict(order);
-        say(&Event::Predictions { run, predictions });
+        let Predictions { classes, images } = predictions;
+        // In two parts, as of very many images.
+        for part in [&images[..images.len() / 2], &images[images.len() / 2..]] {
+            let predictions = Predictions { classes: classes.clone(), images: part.to_vec() };
+            say(&Event::Predictions { run, predictions });
+        }
         Outcome::Finished(Finished {
             epochs: 3,
             updates: 300,

@@ -122,6 +122,9 @@ fn start(
     console: &Console,
 ) -> Result<End, Failure> {
     preflight::room(store.dir().root(), open.len())?;
+    if let Err(error) = preflight::cache(&store.dir().cache()) {
+        console.warn(&format!("features are not kept, so every worker computes them: {error}"));
+    }
     let slots = &slots[..slots.len().min(open.len())];
     let before = total - open.len();
     console.say(&format!(

@@ -70,9 +70,12 @@ impl Attempt {
         self.history.push(metrics);
     }
 
-    /// Takes down what the trained model says.
-    pub fn predictions(&mut self, predictions: Predictions) {
-        self.predictions = Some(predictions);
+    /// Takes down what the trained model says, or more of it.
+    pub fn predictions(&mut self, more: Predictions) {
+        match &mut self.predictions {
+            Some(said) if said.classes == more.classes => said.images.extend(more.images),
+            said => *said = Some(more),
+        }
     }
 
     /// Leaves the run open, and says in the log why.

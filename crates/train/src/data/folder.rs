@@ -129,6 +129,23 @@ impl Folder {
     /// # Errors
     /// When an image cannot be read.
     pub fn fingerprint(&self) -> Result<String, FolderError> {
+        Ok(Self::fingerprint_of(&self.hashes()?))
+    }
+
+    /// [`Self::fingerprint`], by the hashes of the images.
+    pub fn fingerprint_of(hashes: &[blake3::Hash]) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for hash in hashes {
+            hasher.update(hash.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The hash of each image's content.
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub fn hashes(&self) -> Result<Vec<blake3::Hash>, FolderError> {
         let hashes = self
             .images
             .par_iter()
@@ -138,11 +155,7 @@ impl Folder {
                 Ok(hasher.finalize())
             })
             .collect::<Result<Vec<_>, std::io::Error>>()?;
-        let mut hasher = blake3::Hasher::new();
-        for hash in hashes {
-            hasher.update(hash.as_bytes());
-        }
-        Ok(hasher.finalize().to_hex().to_string())
+        Ok(hashes)
     }
 
     fn scan(root: &Path) -> Result<Self, FolderError> {

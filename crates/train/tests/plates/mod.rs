@@ -55,7 +55,7 @@ pub(crate) fn order(root: &Path, number: u8, edit: serde_json::Value) -> RunOrde
     merge(&mut config, edit);
     let config: Config = serde_json::from_value(config).unwrap();
     let run = RunId::from_digest([number; 32]);
-    RunOrder { run, seed: 1, config, weights: None, weights_fingerprint: None }
+    RunOrder { run, seed: 1, config, weights: None, weights_fingerprint: None, fingerprints: None }
 }
 
 fn merge(into: &mut serde_json::Value, edit: serde_json::Value) {

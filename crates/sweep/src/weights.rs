@@ -15,12 +15,14 @@ use crate::exit::{self, Ends};
 pub enum WeightsError {
     /// `weights = "imagenet"` without the file.
     #[error("the ImageNet weights of {} are missing: {}", backbone.name(), file.display())]
-    #[diagnostic(help("{}", way_to(*.backbone)))]
+    #[diagnostic(help("{}", way_to(*.backbone, folder)))]
     Imagenet {
         /// Whose weights.
         backbone: Backbone,
         /// Where they are looked for.
         file: PathBuf,
+        /// Where all such files lie.
+        folder: WeightsFolder,
     },
     /// `weights = "<file>"` without the file.
     #[error("the weights that the sweep names do not exist: {}", file.display())]
@@ -57,7 +59,7 @@ pub fn locate(
         Weights::Imagenet => {
             let file = folder.file(backbone.name());
             if !file.is_file() {
-                return Err(WeightsError::Imagenet { backbone, file });
+                return Err(WeightsError::Imagenet { backbone, file, folder: folder.clone() });
             }
             Ok(Some(file))
         }
@@ -67,10 +69,10 @@ pub fn locate(
 }
 
 /// How to get a backbone's ImageNet weights.
-pub fn way_to(backbone: Backbone) -> String {
+pub fn way_to(backbone: Backbone, folder: &WeightsFolder) -> String {
     match Known::find(backbone.name()) {
         Some(known) => {
-            format!("`{}` gets them; SWEEP_WEIGHTS names another folder", known.command())
+            format!("`{}` gets them; SWEEP_WEIGHTS names another folder", known.command(folder))
         }
         None => "put a safetensors file there under that name; SWEEP_WEIGHTS names another folder"
             .to_owned(),

@@ -124,7 +124,7 @@ impl Budget {
 }
 
 /// Writes the tensors of the checkpoint `from` to the safetensors file `to`, which appears whole and
-/// checked or not at all. The format is recognised by content, not by name.
+/// checked or not at all, in a folder that is made where it is missing. The format is recognised by content, not by name.
 ///
 /// From PyTorch the names are those of the state dict, from Keras `<layer>/<variable>`; types, shapes
 /// and memory order are kept.
@@ -141,6 +141,9 @@ pub fn convert(from: &Path, to: &Path) -> Result<Contents, ConvertError> {
         .map_err(|cause| ConvertError::Format { path: from.to_owned(), cause })?;
     drop(tensors);
     let write = |cause| ConvertError::Write { path: to.to_owned(), cause };
+    if let Some(folder) = to.parent() {
+        fs_err::create_dir_all(folder).map_err(write)?;
+    }
     let aside = aside::Aside::of(to);
     let mut file = fs_err::File::create(aside.path()).map_err(write)?;
     file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(write)?;

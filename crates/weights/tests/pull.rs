@@ -78,7 +78,7 @@ impl Bench {
         let folder = WeightsFolder::new(&self.folder.path().join("weights"));
         let known = Known::find("resnet18").unwrap();
         let pulled = hub.pull(known, &folder, Count::default());
-        let said = pulled.map(|contents| contents.parameters).map_err(|error| {
+        let said = pulled.map(|contents| contents.numbers).map_err(|error| {
             let text = error.to_string().replace(&self.address, "[HUB]");
             text.replace(self.folder.path().to_str().unwrap(), "[DIR]")
         });

@@ -182,7 +182,7 @@ fn weights(folder: &WeightsFolder) -> Vec<Finding> {
                 false => absent(
                     &what,
                     format!("no {}", file.display()),
-                    Some(&weights::way_to(backbone)),
+                    Some(&weights::way_to(backbone, folder)),
                 ),
             }
         })

@@ -82,7 +82,7 @@ fn list(args: &cli::WeightsList, folder: &WeightsFolder, console: &Console) -> R
             file,
             origin: known.origin(),
             licence: known.licence,
-            command: known.command(),
+            command: known.command(folder),
         }
     });
     match args.json {
@@ -160,7 +160,7 @@ struct Verified {
     file: PathBuf,
     bytes: u64,
     tensors: usize,
-    parameters: u64,
+    numbers: u64,
     sha256: String,
     blake3: String,
 }
@@ -201,7 +201,7 @@ fn find(given: &str, folder: &WeightsFolder) -> Result<PathBuf, WeightsError> {
             match file.is_file() {
                 true => Ok(file),
                 false => {
-                    let command = known.command();
+                    let command = known.command(folder);
                     Err(WeightsError::Missing { name: known.name, file, command })
                 }
             }
@@ -218,16 +218,16 @@ fn convert(args: &cli::WeightsConvert, console: &Console) -> Result<u8, Failure>
 
 impl Verified {
     fn new(file: PathBuf, contents: Contents) -> Self {
-        let Contents { bytes, tensors, parameters, sha256, blake3 } = contents;
-        Self { file, bytes, tensors, parameters, sha256, blake3 }
+        let Contents { bytes, tensors, numbers, sha256, blake3 } = contents;
+        Self { file, bytes, tensors, numbers, sha256, blake3 }
     }
 
     fn text(&self) -> String {
         format!(
-            "{}\n  tensors     {}\n  parameters  {}\n  bytes       {}\n  sha256      {}\n  blake3      {}\n",
+            "{}\n  tensors     {}\n  numbers     {}\n  bytes       {}\n  sha256      {}\n  blake3      {}\n",
             self.file.display(),
             self.tensors,
-            self.parameters,
+            self.numbers,
             self.bytes,
             self.sha256,
             self.blake3

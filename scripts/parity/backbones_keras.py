@@ -3,6 +3,10 @@
     pip install keras tensorflow-cpu numpy
     python scripts/parity/backbones_keras.py > crates/train/tests/parity/backbones_keras.json
 
+In training also the moving statistics of some normalisations after one step of gradient descent
+(`LEARNING_RATE`) on the first batch, and after five on five. All in 64-bit numbers: rounding is amplified
+on its way back through a network.
+
 A tensor is called `<layer>/<variable>` (`conv1_conv/kernel`) and filled in Keras's own memory order.
 """
 
@@ -17,6 +21,10 @@ import numpy as np
 import tensorflow as tf
 
 from closed_form import fill, images, summary
+
+BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-3
+
+keras.config.set_floatx("float64")
 
 
 def fill_network(model):
@@ -38,13 +46,13 @@ def measure(build, side, pool_layer, gradient_of):
     result = {"side": side}
     keras.backend.clear_session()
     top = build(weights=None, classifier_activation=None, input_shape=(side, side, 3))
-    batch = tf.constant(images(2, side))
+    batches = tf.split(tf.constant(images(BATCH * STEPS, side), tf.float64), STEPS)
     split = keras.Model(top.input, [top.get_layer(pool_layer).output, top.output])
     for mode in ["inference", "training"]:
         fill_network(top)
         variables = {f"{l.name}/{v.name}": v for l in top.layers for v in l.variables}
         with tf.GradientTape() as tape:
-            pooled, logits = split(batch, training=mode == "training")
+            pooled, logits = split(batches[0], training=mode == "training")
             loss = tf.reduce_mean(pooled**2)
         gradients = tape.gradient(loss, [variables[name].value for name in gradient_of])
         result[mode] = {
@@ -52,6 +60,8 @@ def measure(build, side, pool_layer, gradient_of):
             "logits": summary(logits.numpy()),
             "gradients": {n: summary(g.numpy()) for n, g in zip(gradient_of, gradients)},
         }
+    fill_network(top)
+    result["training"]["running"] = running(top, split, batches)
     keras.backend.clear_session()
     notop = build(weights=None, include_top=False, input_shape=(side, side, 3))
     result["layers"] = [
@@ -59,6 +69,23 @@ def measure(build, side, pool_layer, gradient_of):
     ]
     result["parameters"] = int(notop.count_params())
     return result
+
+
+def running(top, split, batches):
+    """Moving statistics by number of steps, of the first normalisation and the last two."""
+    norms = [layer for layer in top.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    watched = {f"{n.name}/{v.name}": v for n in [norms[0], *norms[-2:]] for v in n.non_trainable_variables}
+    after = {}
+    for step, batch in enumerate(batches, 1):
+        with tf.GradientTape() as tape:
+            pooled, _ = split(batch, training=True)
+            loss = tf.reduce_mean(pooled**2)
+        for variable, gradient in zip(top.trainable_variables, tape.gradient(loss, [v.value for v in top.trainable_variables])):
+            if gradient is not None:
+                variable.assign_sub(LEARNING_RATE * gradient)
+        if step in (1, STEPS):
+            after[step] = {name: summary(variable.numpy()) for name, variable in watched.items()}
+    return after
 
 
 def main():

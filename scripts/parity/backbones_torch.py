@@ -4,7 +4,9 @@
     python scripts/parity/backbones_torch.py > crates/train/tests/parity/backbones_torch.json
 
 For each network and each mode of its normalisations: pooled features, logits, and the gradient of
-`mean(pooled ** 2)` in the last block.
+`mean(pooled ** 2)` in the last block. In training also the running statistics of some normalisations
+after one step of gradient descent (`LEARNING_RATE`) on the first batch, and after five on five. All in
+64-bit numbers: rounding is amplified on its way back through a network.
 """
 
 import json
@@ -15,6 +17,8 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 
 from closed_form import fill, images, summary
+
+BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-3
 
 
 def fill_network(model):
@@ -36,11 +40,12 @@ def fill_network(model):
 def measure(model, pooled_and_logits, side, gradient_of):
     result = {"side": side, "tensors": {}}
     fill_network(model)
+    model.double()
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for name, tensor in model.named_parameters():
         result["tensors"][name] = list(tensor.shape)
     result["parameters"] = sum(p.numel() for p in model.parameters())
-    batch = torch.from_numpy(images(2, side)).permute(0, 3, 1, 2).contiguous()
+    batches = torch.from_numpy(images(BATCH * STEPS, side)).double().permute(0, 3, 1, 2).split(BATCH)
     for mode in ["inference", "training"]:
         model.load_state_dict(start)
         model.train(mode == "training")
@@ -48,7 +53,7 @@ def measure(model, pooled_and_logits, side, gradient_of):
             if isinstance(module, torch.nn.Dropout):
                 module.eval()
         model.zero_grad()
-        pooled, logits = pooled_and_logits(model, batch)
+        pooled, logits = pooled_and_logits(model, batches[0])
         (pooled**2).mean().backward()
         parameters = dict(model.named_parameters())
         result[mode] = {
@@ -56,15 +61,31 @@ def measure(model, pooled_and_logits, side, gradient_of):
             "logits": summary(logits.detach()),
             "gradients": {name: summary(parameters[name].grad) for name in gradient_of},
         }
-        if mode == "training":
-            state = model.state_dict()
-            result[mode]["running"] = {
-                name: summary(state[name])
-                for name in (n.replace(".weight", s) for n in gradient_of for s in (".running_mean", ".running_var"))
-                if name in state
-            }
+    result["training"]["running"] = running(model, start, batches, pooled_and_logits, gradient_of)
     del result["tensors"]
     return result
+
+
+def running(model, start, batches, pooled_and_logits, gradient_of):
+    """Running statistics by number of steps, of the normalisations that `gradient_of` names and the first."""
+    state = model.state_dict()
+    model.load_state_dict(start)
+    first = next(name for name in state if name.endswith("running_mean"))
+    watched = [first, first.replace("mean", "var")]
+    watched += [n.replace(".weight", s) for n in gradient_of for s in (".running_mean", ".running_var")]
+    watched = [name for name in watched if name in state]
+    after = {}
+    for step, batch in enumerate(batches, 1):
+        model.zero_grad()
+        pooled, _ = pooled_and_logits(model, batch)
+        (pooled**2).mean().backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter -= LEARNING_RATE * parameter.grad
+        if step in (1, STEPS):
+            after[step] = {name: summary(state[name]) for name in watched}
+    return after
 
 
 def timm_network(name, side, gradient_of):

@@ -370,7 +370,7 @@ fn fits(images: i64, count: u32, bytes: usize) -> Result<(), Halt> {
 /// What libtorch says, such as that memory ran out.
 pub fn pool(map: &Tensor, pooling: Pooling) -> Result<Tensor, TchError> {
     match pooling {
-        Pooling::Gap => map.f_mean_dim([2i64, 3].as_slice(), false, tch::Kind::Float),
+        Pooling::Gap => map.f_mean_dim([2i64, 3].as_slice(), false, None),
         Pooling::Gmp => map.f_amax([2i64, 3], false),
         // In Keras's order: by row, column, channel.
         Pooling::Flatten => map.f_permute([0, 2, 3, 1])?.f_flatten(1, -1),

@@ -4,6 +4,7 @@
 //! here. Each names the tensors it needs in the weights file. Cutting anywhere, counting what trains
 //! and folding normalisations are operations on this list.
 
+mod batch_norm;
 mod forward;
 mod op;
 mod order;
@@ -155,7 +156,7 @@ mod tests {
             Op::BatchNorm(BatchNorm {
                 channels: 1,
                 epsilon: 0.0,
-                momentum: 0.0,
+                torch_momentum: 0.0,
                 keras_scale: true,
                 tensors: String::new(),
             })

@@ -218,8 +218,13 @@ mod tests {
             };
             let x = graph.push(format!("{name}_conv"), Op::Conv2d(conv), [from]);
             let tensors = format!("{name}_norm");
-            let norm =
-                BatchNorm { channels: 4, epsilon: 1e-3, momentum: 0.9, keras_scale: true, tensors };
+            let norm = BatchNorm {
+                channels: 4,
+                epsilon: 1e-3,
+                torch_momentum: 0.9,
+                keras_scale: true,
+                tensors,
+            };
             graph.push(format!("{name}_bn"), Op::BatchNorm(norm), [x])
         };
         let x = block(&mut graph, Graph::INPUT, 3, "first");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::backbones::Backbone;
 use crate::graph::{LayerIndex, Layout, Role, TensorSpec};
@@ -14,6 +14,7 @@ use crate::random::{self, Purpose};
 #[derive(Debug)]
 pub struct Weights {
     layers: Vec<LayerWeights>,
+    layout: Layout,
     device: Device,
 }
 
@@ -149,7 +150,7 @@ impl Weights {
                 .map(|name| format!("{name} belongs to no layer")),
         );
         if problems.is_empty() {
-            return Ok(Self { layers, device });
+            return Ok(Self { layers, layout, device });
         }
         let more = problems.len().saturating_sub(MOST_PROBLEMS);
         problems.truncate(MOST_PROBLEMS);
@@ -185,12 +186,17 @@ impl Weights {
                 .map(|spec| Ok((spec.role, to_device(&spec, &draw(&spec), device)?)));
             layers.push(LayerWeights(tensors.collect::<Result<_, TchError>>()?));
         }
-        Ok(Self { layers, device })
+        Ok(Self { layers, layout, device })
     }
 
     /// A layer's tensors.
     pub fn layer(&self, index: LayerIndex) -> &LayerWeights {
         &self.layers[index]
+    }
+
+    /// Whose they are: of the backbone as Keras or as PyTorch has it.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Where the tensors lie.
@@ -203,8 +209,20 @@ impl Weights {
         self.layers
             .iter()
             .flat_map(LayerWeights::iter)
-            .map(|(_, tensor)| tensor.numel() * size_of::<f32>())
+            .map(|(_, tensor)| tensor.numel() * tensor.kind().elt_size_in_bytes())
             .sum()
+    }
+
+    /// The same weights as numbers of that kind, such as 64-bit ones to compare networks without rounding.
+    ///
+    /// # Errors
+    /// What libtorch says, such as that memory ran out.
+    pub fn to_kind(&self, kind: Kind) -> Result<Self, TchError> {
+        let converted = |layer: &LayerWeights| {
+            let tensors = layer.iter().map(|(role, tensor)| Ok((role, tensor.f_to_kind(kind)?)));
+            tensors.collect::<Result<_, TchError>>().map(LayerWeights)
+        };
+        Ok(Self { layers: self.layers.iter().map(converted).collect::<Result<_, _>>()?, ..*self })
     }
 
     /// The same weights, but those from layer `from` on are copies that training may change.
@@ -221,7 +239,7 @@ impl Weights {
             });
             layers.push(LayerWeights(tensors.collect::<Result<_, TchError>>()?));
         }
-        Ok(Self { layers, device: self.device })
+        Ok(Self { layers, ..*self })
     }
 }
 

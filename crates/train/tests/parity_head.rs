@@ -63,7 +63,8 @@ impl Case {
     }
 
     fn assert_last(&self, what: &str, name: &str, values: &[f32]) {
-        let far = self.last[name].distance(values);
+        let values: Vec<f64> = values.iter().map(|&value| value.into()).collect();
+        let far = self.last[name].distance(&values);
         assert!(far.element < 1e-4 && far.norm < 1e-4, "{what} {name}: {far:?}");
     }
 }

@@ -9,22 +9,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::json;
-use spec::config::{FillMode, Freeze, Interpolation, Pooling};
+use spec::config::FillMode;
 use spec::protocol::{Event, RunOrder};
 use spec::record::{EpochMetrics, Finished, Fold, ImageSet, Outcome, Prediction, Predictions};
-use tch::{Device, Tensor};
-use train::backbones::Backbone;
-use train::data::{Folder, Square, decode_all};
-use train::features::Prefix;
-use train::fit::{Samples, Training, fit};
-use train::graph::Graph;
-use train::head::Design;
-use train::lane::Lane;
+use tch::Device;
 use train::link::{Halt, Link};
-use train::loss::Loss;
-use train::model::{Model, Start};
 use train::trainer::Trainer;
-use train::weights::Weights;
 
 use plates::{SIDE, order, plates};
 
@@ -357,72 +347,6 @@ fn broken_features_are_computed_anew() {
     let second = run(&order, &cache);
     assert!(second.worked_on() > 0);
     assert_eq!(second.epochs(), first.epochs());
-}
-
-/// Training behind a cut with cached features is training the whole network with frozen layers.
-#[test]
-fn a_cut_changes_nothing_but_the_time() {
-    let root = plates(&["a", "b"]);
-    let edit = json!({
-        "model": { "freeze": { "unfreeze_last": 10 } },
-        "train": { "epochs": 2, "steps_per_epoch": 2 },
-    });
-    let order = order(root.path(), 1, edit);
-    let cut = run(&order, &root.path().join("cache"));
-    let from_disk = run(&order, &root.path().join("cache"));
-    assert_eq!(from_disk.epochs(), cut.epochs());
-
-    let uncut = without_cut(&order);
-    for (cut, uncut) in cut.epochs().iter().zip(&uncut) {
-        assert!((cut.loss / uncut.loss - 1.0).abs() < 1e-3, "{cut:?} {uncut:?}");
-    }
-    assert_eq!(cut.epochs().len(), uncut.len());
-}
-
-/// The run's epochs when all layers see the images in every step.
-fn without_cut(order: &RunOrder) -> Vec<EpochMetrics> {
-    let config = &order.config;
-    let backbone = Backbone::of(config.model.backbone);
-    let weights = Weights::draw(&backbone, order.seed, Device::Cpu).unwrap();
-    let folder = Folder::with_classes(&config.data.train).unwrap();
-    let square = Square { side: SIDE, interpolation: Interpolation::Bilinear };
-    let pixels = decode_all(&folder, square, |_| Ok::<_, Halt>(())).unwrap();
-    let labels = folder.labels().unwrap();
-    let lane = &Lane::all(order, &labels).unwrap()[0];
-    let loss = Loss::of(2);
-    let samples = Samples {
-        inputs: Tensor::from_slice(&pixels).reshape([
-            labels.len() as i64,
-            SIDE.into(),
-            SIDE.into(),
-            3,
-        ]),
-        targets: Some(loss.targets(&labels, 0.0, Device::Cpu).unwrap()),
-        weights: None,
-        images: lane.split.training.clone(),
-    };
-    let first_trainable = backbone.graph.first_trainable(&config.model.freeze).unwrap();
-    assert!(first_trainable.is_some_and(|first| first > 100), "{:?}", Freeze::UnfreezeLast(10));
-    let prefix = Prefix { backbone: &backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
-    let example = samples.inputs.narrow(0, 0, 1);
-    let start = Start {
-        loss,
-        design: &Design::default(),
-        optimizer: config.train.optimizer,
-        source: lane.source,
-    };
-    let mut model = Model::new(prefix, first_trainable, &weights, &example, start).unwrap();
-    let epochs = RefCell::new(Vec::new());
-    let emit = |event: &Event| {
-        if let Event::Epoch { metrics, .. } = event {
-            epochs.borrow_mut().push(*metrics);
-        }
-        Ok(())
-    };
-    let link = Link { emit: &emit, stopped: &|| false };
-    let training = Training { samples: &samples, augmented: None };
-    fit(&mut model, training, None, lane, &link).unwrap();
-    epochs.into_inner()
 }
 
 #[test]

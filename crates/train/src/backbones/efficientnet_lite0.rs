@@ -145,7 +145,7 @@ fn norm(tensors: &str, channels: i64) -> BatchNorm {
     BatchNorm {
         channels,
         epsilon: 1e-3,
-        momentum: 0.99,
+        torch_momentum: 0.99,
         keras_scale: true,
         tensors: tensors.to_owned(),
     }

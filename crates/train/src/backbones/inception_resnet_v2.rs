@@ -157,7 +157,7 @@ impl Network {
         let norm = BatchNorm {
             channels: unit.output,
             epsilon: 1e-3,
-            momentum: 0.99,
+            torch_momentum: 0.9,
             keras_scale: false,
             tensors: format!("{tensors}.bn"),
         };

@@ -150,7 +150,7 @@ impl ResidualNetwork {
         BatchNorm {
             channels,
             epsilon: self.epsilon,
-            momentum: 0.99,
+            torch_momentum: 0.9,
             keras_scale: true,
             tensors: tensors.to_owned(),
         }

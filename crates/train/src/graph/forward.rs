@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::{Graph, LayerIndex, Op, Role};
+use super::{Graph, LayerIndex, Layout, Op, Role, batch_norm};
 use crate::weights::{LayerWeights, Weights};
 
 /// Whether layers that train behave as in training.
@@ -62,7 +62,8 @@ impl Graph {
                 let reusable = last && from != cut && !training && !tensor.requires_grad();
                 inputs.push(Value { tensor, reusable });
             }
-            alive[index] = Some(apply(&layer.op, weights.layer(index), inputs, training)?);
+            let of = weights.layer(index);
+            alive[index] = Some(apply(&layer.op, of, weights.layout(), inputs, training)?);
         }
         match alive.swap_remove(until) {
             Some(features) => Ok(features),
@@ -81,6 +82,7 @@ struct Value {
 fn apply(
     op: &Op,
     weights: &LayerWeights,
+    layout: Layout,
     inputs: Vec<Value>,
     training: bool,
 ) -> Result<Tensor, TchError> {
@@ -97,16 +99,7 @@ fn apply(
             let bias = weights.get(Role::Bias);
             x.f_conv2d(kernel, bias, [conv.stride], conv.padding, [1], conv.groups)
         }
-        Op::BatchNorm(norm) => x.f_batch_norm(
-            weights.get(Role::Scale),
-            weights.get(Role::Shift),
-            weights.get(Role::RunningMean),
-            weights.get(Role::RunningVariance),
-            training,
-            1.0 - norm.momentum,
-            norm.epsilon,
-            true,
-        ),
+        Op::BatchNorm(norm) => batch_norm::apply(norm, weights, layout, &x, training),
         Op::Relu if reusable => x.f_relu_(),
         Op::Relu => x.f_relu(),
         Op::Relu6 if reusable => x.f_clamp_(0.0, 6.0),

@@ -70,9 +70,9 @@ pub struct BatchNorm {
     pub channels: i64,
     /// Added to the variance.
     pub epsilon: f64,
-    /// Share of the running statistics kept at each training step: Keras's meaning (PyTorch's is one
-    /// minus this).
-    pub momentum: f64,
+    /// Share of the running statistics that a training step keeps in the network as PyTorch has it;
+    /// PyTorch itself calls one minus this its momentum. Keras's networks all keep 0.99.
+    pub torch_momentum: f64,
     /// Whether Keras's has a factor (gamma); PyTorch's always has one.
     pub keras_scale: bool,
     /// What its tensors' names begin with in PyTorch's files; in Keras's that is the layer's name.
@@ -118,6 +118,14 @@ impl Op {
 }
 
 impl BatchNorm {
+    /// Share of the running statistics that a training step keeps, with weights in that layout.
+    pub(super) fn momentum(&self, layout: Layout) -> f64 {
+        match layout {
+            Layout::Torch => self.torch_momentum,
+            Layout::Keras => 0.99,
+        }
+    }
+
     /// Whether weights in that layout have a factor.
     pub(super) fn is_scaled(&self, layout: Layout) -> bool {
         self.keras_scale || layout == Layout::Torch

@@ -90,12 +90,11 @@ pub(crate) struct Distance {
 }
 
 impl Summary {
-    pub(crate) fn distance(&self, values: &[f32]) -> Distance {
+    pub(crate) fn distance(&self, values: &[f64]) -> Distance {
         assert_eq!(values.len(), self.size);
-        let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let norm = values.iter().map(|value| value.powi(2)).sum::<f64>().sqrt();
         let typical = self.norm / (self.size as f64).sqrt();
-        let difference =
-            |k: usize| (f64::from(values[k * (values.len() - 1) / 7]) - self.at[k]).abs();
+        let difference = |k: usize| (values[k * (values.len() - 1) / 7] - self.at[k]).abs();
         Distance {
             element: (0..8).map(difference).fold(0.0, f64::max) / typical,
             norm: (norm / self.norm - 1.0).abs(),

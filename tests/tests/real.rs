@@ -108,6 +108,32 @@ fn a_sweep_runs_once_and_gives_the_same_scores_again() {
 }
 
 #[test]
+fn fused_runs_train_as_they_do_by_themselves() {
+    let real = Real::new();
+    let fused = real.sweep(&["run", "batch_size.toml"]);
+    let alone = real.sweep(&["run", "batch_size.toml", "--no-fuse", "--results", "alone"]);
+    assert_eq!((alone.code, alone.stdout), (0, fused.stdout), "{}", alone.stderr);
+    let mut compared = 0;
+    for file in real.0.results().iter().filter(|file| file.ends_with("metrics.csv")) {
+        let [one, other] = ["results", "alone"].map(|dir| real.0.read(&format!("{dir}/{file}")));
+        for (one, other) in one.lines().zip(other.lines()).skip(1) {
+            let numbers = |line: &str| -> Vec<f64> {
+                // All but the seconds, which come last.
+                let (line, _) = line.rsplit_once(',').unwrap();
+                line.split(',').filter_map(|number| number.parse().ok()).collect()
+            };
+            let (one, other) = (numbers(one), numbers(other));
+            assert!(one.len() > 4 && one.len() == other.len());
+            for (one, other) in one.iter().zip(&other) {
+                assert!((one - other).abs() < 1e-5 * other.abs().max(1.0), "{file}: {one} {other}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 4 * 3 * 5, "{compared}");
+}
+
+#[test]
 fn unlabelled_plates_get_a_submission() {
     let real = Real::new();
     fs_err::create_dir(real.0.path("loose")).unwrap();

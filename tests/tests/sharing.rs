@@ -10,10 +10,12 @@ fn two_at_work(act: Act) -> (Bench, Running, Running, crate::bench::CheckedIn) {
     let bench = Bench::new();
     let rule = Rule { seed: Some(1), batch_size: Some(32), times: Some(1), act };
     bench.script(|script| script.rules = vec![rule]);
-    let first = bench.start(&["run", "batch_size.toml"]);
+    // Fused runs are taken together: there would be nothing left to share.
+    let args = ["run", "batch_size.toml", "--no-fuse"];
+    let first = bench.start(&args);
     let worker = bench.accept();
     assert_eq!(worker.who, "1 32");
-    let mut second = bench.start(&["run", "batch_size.toml"]);
+    let mut second = bench.start(&args);
     let met = format!("process {} on ", first.pid());
     assert!(second.stderr_line().starts_with("6 runs: 0 done before, 6 to do on cpu 1"));
     assert!(second.stderr_line().starts_with(&met));

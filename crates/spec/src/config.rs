@@ -48,3 +48,14 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
 }
+
+impl Config {
+    /// Whether runs like this one can be *fused*, that is trained side by side by one worker at little
+    /// more than the price of one: when all that trains is one dense layer, on features that are the
+    /// same in every step.
+    pub fn can_fuse(&self) -> bool {
+        let drawn = self.augment.as_ref().is_some_and(|augment| augment.views == Views::Fresh);
+        let one_layer = self.model.hidden.is_empty() && self.model.dropout == 0.0;
+        self.model.freeze == Freeze::All && one_layer && !drawn
+    }
+}

@@ -40,8 +40,16 @@ pub enum Order {
 pub struct Bundle {
     /// Where features are kept, content-addressed; shared by all workers.
     pub cache: PathBuf,
+    /// Whether runs that can be are trained side by side ([`Config::can_fuse`]). Otherwise each is
+    /// trained by itself as any other run is, to compare.
+    #[serde(default = "yes")]
+    pub fuse: bool,
     /// The runs, in the order in which they are wanted.
     pub runs: Vec<RunOrder>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Images whose pooled features are wanted.

@@ -118,6 +118,9 @@ pub struct Run {
     /// Stop at the first failure: --max-failures 1
     #[arg(long, conflicts_with = "max_failures")]
     pub fail_fast: bool,
+    /// Train every run by itself, to compare: the same numbers but for rounding, many times slower
+    #[arg(long)]
+    pub no_fuse: bool,
     /// How scores are written
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,

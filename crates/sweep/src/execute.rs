@@ -116,12 +116,13 @@ impl From<(WorkerId, Heard)> for Message {
 }
 
 /// Runs `work` on `slots` and stores what comes out; shares it with others that are at work in the same
-/// folder.
+/// folder. With `fuse`, runs that can be are fused.
 ///
 /// # Errors
 /// When no worker comes up, or results cannot be stored. What ended before that is stored.
 pub fn execute(
     work: Vec<Work>,
+    fuse: bool,
     program: &Program,
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     policy: Policy,
@@ -138,7 +139,7 @@ pub fn execute(
             progress.say(&format!("{left} processes of a sweep that was killed were left: ended"))
         }
     }
-    let runs = work.iter().map(|work| (work.run(), work.prefix()));
+    let runs = work.iter().map(|work| (work.run(), work.prefix(fuse)));
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
         began: Instant::now(),
@@ -146,6 +147,7 @@ pub fn execute(
         devices,
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
         stations: slots.iter().map(|_| Station::default()).collect(),
+        fuse,
         slots,
         memory,
         program,
@@ -179,6 +181,7 @@ struct Execution<'a> {
     devices: Vec<String>,
     work: HashMap<RunId, Work>,
     stations: Vec<Station>,
+    fuse: bool,
     slots: &'a [SlotSpec],
     /// What must be free on a GPU before a worker starts there.
     memory: Option<&'a FreeMemory>,
@@ -474,7 +477,8 @@ impl Execution<'_> {
         }
         if !ours.is_empty() {
             let cache = std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
-            self.stations[slot].send(Order::Bundle(Bundle { cache, runs: ours }));
+            let bundle = Bundle { cache, fuse: self.fuse, runs: ours };
+            self.stations[slot].send(Order::Bundle(bundle));
         }
         Ok(events)
     }

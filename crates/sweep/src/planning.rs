@@ -92,9 +92,9 @@ impl Work {
         self.planned.run
     }
 
-    /// What it shares with other runs.
-    pub fn prefix(&self) -> Prefix {
-        Prefix::of(&self.config, &self.fingerprints)
+    /// What it shares with other runs, where those that can be are fused or not.
+    pub fn prefix(&self, fuse: bool) -> Prefix {
+        Prefix::of(&self.config, &self.fingerprints, fuse)
     }
 
     /// As a worker is told.

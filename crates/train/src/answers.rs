@@ -5,7 +5,8 @@ use std::rc::Rc;
 use spec::record::{Evaluation, Finished, Fold, ImageSet as SetName, Prediction};
 use tch::Tensor;
 
-use crate::fit::{Fit, Samples, measure};
+use crate::course::Fit;
+use crate::fit::{Samples, measure};
 use crate::library::ImageSet;
 use crate::link::Halt;
 use crate::loss::Loss;

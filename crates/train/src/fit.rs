@@ -1,18 +1,15 @@
 //! The training loop.
 
-use std::time::Instant;
-
-use spec::config::{EarlyStopping, LearningRateSchedule, Monitor};
-use spec::protocol::Event;
-use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
+use spec::record::Evaluation;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::auc::auc;
 use crate::augment::{Augmented, View};
 use crate::batches::Batches;
-use crate::callbacks::{Reducer, Stopper, Verdict};
+use crate::course::{Course, Fit, Measured, mean_loss};
 use crate::lane::Lane;
 use crate::link::{Halt, Link};
+use crate::looks::Looks;
 use crate::loss::Loss;
 use crate::model::{Model, Snapshot};
 use crate::random::Purpose;
@@ -90,19 +87,6 @@ fn select(of: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
     of.f_index_select(0, &Tensor::f_from_slice(positions)?.f_to_device(of.device())?)
 }
 
-/// What a loop that came to its end has to say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fit {
-    /// Epochs really trained.
-    pub epochs: u32,
-    /// Optimiser steps really taken.
-    pub updates: u64,
-    /// Images that went through those steps.
-    pub images_seen: u64,
-    /// Set when early stopping ended it.
-    pub stopped_early: Option<StoppedEarly>,
-}
-
 /// Trains `model` as `lane` says, sending an event for each epoch.
 ///
 /// # Errors
@@ -114,45 +98,19 @@ pub fn fit(
     lane: &Lane<'_>,
     link: &Link<'_>,
 ) -> Result<Fit, Halt> {
-    let config = lane.config;
     let Training { samples, .. } = train;
     let Some(targets) = &samples.targets else {
         return Err(Halt::Config("training images need labels".to_owned()));
     };
-    let batch_size = config.train.batch_size as usize;
-    let steps = match config.train.steps_per_epoch {
-        Some(steps) => u64::from(steps),
-        // Of images, not of views: an epoch is as long with views as without.
-        None => samples.images.len().div_ceil(batch_size) as u64,
-    };
-    let order = lane.source.stream(Purpose::Shuffle);
-    let in_a_pass = train.in_a_pass();
-    let mut batches = Batches::new(in_a_pass, batch_size, order);
-    let mut looks = validation.map(|samples| Looks::new(samples, lane));
-    let mut stopper = config.early_stopping.clone().map(Stopper::new);
-    let mut reducer = config.reduce_lr_on_plateau.clone().map(Reducer::new);
+    let mut course = Course::new(lane);
+    let (steps, in_a_pass) = (course.steps(samples.images.len()), train.in_a_pass());
+    course.announce(samples.images.len(), in_a_pass, link)?;
+    let batch_size = lane.config.train.batch_size as usize;
+    let mut batches = Batches::new(in_a_pass, batch_size, lane.source.stream(Purpose::Shuffle));
+    let mut looks = validation.map(|samples| (samples, Looks::new(samples.images.clone(), lane)));
     let mut best: Option<Snapshot> = None;
-    let schedule = config.train.learning_rate_schedule;
-    let mut learning_rate = config.train.learning_rate;
-    let mut fit = Fit { epochs: 0, updates: 0, images_seen: 0, stopped_early: None };
-    let note = |text: String| lane.note(text, link);
-    let says = |stopper: &EarlyStopping| stopper.verbose > 0;
-    let verbose = config.early_stopping.as_ref().is_some_and(says);
-    if batch_size > in_a_pass {
-        let what = match samples.images.len() {
-            images if images == in_a_pass => format!("{images} training images"),
-            images => format!("{in_a_pass} views of {images} training images"),
-        };
-        note(format!(
-            "batch_size {batch_size} is more than the {what}: every step sees {in_a_pass}"
-        ))?;
-    }
-
-    for epoch in 1..=config.train.epochs {
-        let begun = Instant::now();
-        if schedule != LearningRateSchedule::Constant {
-            learning_rate = schedule.rate(config.train.learning_rate, epoch, config.train.epochs);
-        }
+    loop {
+        let epoch = course.begin();
         let mut totals = Totals::new(model.loss, model.device())?;
         let mut seen = 0;
         for _ in 0..steps {
@@ -165,116 +123,29 @@ pub fn fit(
                 None => None,
             };
             let weights = weights.as_ref();
-            let logits = model.step(&inputs, &targets, weights, learning_rate)?;
+            let logits = model.step(&inputs, &targets, weights, course.learning_rate())?;
             totals.add(&logits, &targets, weights)?;
             seen += images.len() as u64;
         }
-        let trained = totals.read(seen, epoch, "training")?;
-        let validated = match &mut looks {
-            Some(looks) => Some(validate(model, &looks.next_look(), epoch, link)?),
+        let training = totals.read(seen, epoch, "training")?;
+        let validation = match &mut looks {
+            Some((samples, looks)) => {
+                Some(validate(model, &samples.only(looks.next_look()), epoch, link)?)
+            }
             None => None,
         };
-        let metrics = EpochMetrics {
-            fold: lane.source.fold,
-            epoch,
-            loss: trained.loss,
-            accuracy: trained.accuracy(),
-            val_loss: validated.map(|(validated, _)| validated.loss),
-            val_accuracy: validated.map(|(validated, _)| validated.accuracy()),
-            val_auc: validated.and_then(|(_, auc)| auc),
-            learning_rate,
-            seconds: begun.elapsed().as_secs_f64(),
-        };
-        fit.epochs = epoch;
-        fit.updates += steps;
-        fit.images_seen += seen;
-        link.send(&Event::Epoch { run: lane.run, metrics })?;
-
-        if let (Some(reducer), Some(settings)) = (&mut reducer, &config.reduce_lr_on_plateau)
-            && let Some(value) = monitored(&metrics, settings.monitor)
-            && let Some(reduction) = reducer.observe(epoch, value, learning_rate)
-        {
-            learning_rate = reduction.learning_rate;
-            note(reduction.explanation)?;
+        let turn = course.end(steps, Measured { training, validation }, link)?;
+        if turn.keep {
+            best = Some(model.snapshot()?);
         }
-        if let (Some(stopper), Some(settings)) = (&mut stopper, &config.early_stopping)
-            && let Some(value) = monitored(&metrics, settings.monitor)
-        {
-            match stopper.observe(epoch, value) {
-                Verdict::Best if settings.restore_best_weights => best = Some(model.snapshot()?),
-                Verdict::Best | Verdict::Wait => {}
-                Verdict::Stop => {
-                    if let Some(best) = stopper.best() {
-                        if verbose {
-                            note(stopper.explain(epoch, best))?;
-                        }
-                        fit.stopped_early =
-                            Some(StoppedEarly { epoch, best_epoch: best.epoch, best: best.value });
-                    }
-                    break;
-                }
-            }
+        if turn.over {
+            break;
         }
     }
     if let Some(best) = &best {
         model.restore(best)?;
     }
-    // Early stopping has said it; a restoration after the last epoch is said here.
-    if let (None, Some(_), Some(at)) =
-        (&fit.stopped_early, &best, stopper.as_ref().and_then(Stopper::best))
-        && at.epoch != fit.epochs
-        && verbose
-    {
-        note(format!(
-            "epoch {}, the last: restored the weights of epoch {}",
-            fit.epochs, at.epoch
-        ))?;
-    }
-    Ok(fit)
-}
-
-fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
-    match monitor {
-        Monitor::Loss => Some(metrics.loss),
-        Monitor::Accuracy => Some(metrics.accuracy),
-        Monitor::ValLoss => metrics.val_loss,
-        Monitor::ValAccuracy => metrics.val_accuracy,
-        Monitor::ValAuc => metrics.val_auc,
-    }
-}
-
-/// What validation images the epochs are measured on, one after the other.
-struct Looks<'a> {
-    all: &'a Samples,
-    /// Where an epoch sees a part of them: an endless stream of batches, and how many of it.
-    part: Option<(Batches, u32)>,
-}
-
-impl<'a> Looks<'a> {
-    fn new(all: &'a Samples, lane: &Lane<'_>) -> Self {
-        let batch_size = lane.config.train.batch_size as usize;
-        let batches = all.images.len().div_ceil(batch_size) as u64;
-        let steps = lane.config.train.validation_steps;
-        let part = steps.filter(|steps| u64::from(*steps) < batches).map(|steps| {
-            let order = lane.source.stream(Purpose::ValidationShuffle);
-            (Batches::new(all.images.len(), batch_size, order), steps)
-        });
-        Self { all, part }
-    }
-
-    fn next_look(&mut self) -> Samples {
-        let images = match &mut self.part {
-            None => self.all.images.clone(),
-            Some((batches, steps)) => {
-                let mut positions = Vec::new();
-                for _ in 0..*steps {
-                    positions.extend_from_slice(batches.next_batch());
-                }
-                positions.iter().map(|&position| self.all.images[position as usize]).collect()
-            }
-        };
-        self.all.only(images)
-    }
+    course.close(best.is_some(), link)
 }
 
 /// Loss and right answers of many batches, added up on the device: reading them back for every step
@@ -304,13 +175,7 @@ impl Totals {
     }
 
     fn read(self, images: u64, epoch: u32, set: &str) -> Result<Evaluation, Halt> {
-        let loss = self.loss.f_double_value(&[])? / images as f64;
-        if !loss.is_finite() {
-            let cause = format!(
-                "the {set} loss became {loss} in epoch {epoch}: a lower learning rate may help"
-            );
-            return Err(Halt::Diverged { epoch, cause });
-        }
+        let loss = mean_loss(self.loss.f_double_value(&[])?, images, epoch, set)?;
         Ok(Evaluation { images, correct: self.correct.f_double_value(&[])? as u64, loss })
     }
 }
@@ -365,7 +230,16 @@ pub fn measure(
     let Some(targets) = &samples.targets else {
         return Err(Halt::Config(format!("the {set} images need labels")));
     };
-    let mut totals = Totals::new(loss, logits.device())?;
-    totals.add(logits, &select(targets, &samples.images)?, None)?;
-    totals.read(samples.images.len() as u64, epoch, set)
+    let targets = select(targets, &samples.images)?.f_reshape([-1])?;
+    let mut logits = Vec::<f32>::try_from(logits.f_reshape([-1])?)?;
+    let each = loss.logits() as usize;
+    let (mut sum, mut correct) = (0.0, 0);
+    let targets = Vec::<f32>::try_from(targets)?;
+    for (logits, targets) in logits.chunks_exact_mut(each).zip(targets.chunks_exact(each)) {
+        let worth = loss.derive(logits, targets);
+        sum += f64::from(worth.loss);
+        correct += u64::from(worth.right);
+    }
+    let images = samples.images.len() as u64;
+    Ok(Evaluation { images, correct, loss: mean_loss(sum, images, epoch, set)? })
 }

@@ -88,9 +88,9 @@ impl Dense {
     }
 }
 
-/// A kernel as Keras's `VarianceScaling` draws it.
+/// A kernel, `[inputs, units]`, as Keras's `VarianceScaling` draws it.
 /// <https://github.com/keras-team/keras/blob/master/keras/src/initializers/random_initializers.py>
-fn draw_kernel(
+pub(crate) fn draw_kernel(
     rng: &mut ChaCha8Rng,
     initializer: KernelInitializer,
     inputs: usize,

@@ -9,12 +9,16 @@
 //! same order: its numbers are the same to the last bit alone and in any company, on any number of
 //! threads, with any vector instructions.
 
+mod block;
 mod columns;
+mod fitting;
 mod loss;
 mod rule;
 mod table;
 mod vector;
 
+pub use block::{Said, train};
 pub use columns::{Columns, Snapshot, pass};
+pub use fitting::{Answers, Material, Plan};
 pub use loss::{Goal, Worth};
 pub use table::Table;

@@ -19,8 +19,8 @@ const MOST_PROBABILITIES: usize = 1 << 18;
 pub struct Link<'a> {
     /// Takes an event.
     pub emit: &'a dyn Fn(&Event) -> io::Result<()>,
-    /// Whether the run is to stop at the next batch.
-    pub stopped: &'a dyn Fn() -> bool,
+    /// Whether the run is to stop at the next batch; asked by all threads that train.
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// Why a run ended before its end.

@@ -1,26 +1,27 @@
-//! One run from order to outcome.
+//! Runs from order to outcome.
 
 use std::path::Path;
 
-use spec::config::{Augment, Config, Monitor, Validation, Views as HowMany};
-use spec::protocol::{Event, RunOrder};
-use spec::record::{Outcome, Predictions};
-use tch::{Device, Tensor};
+use spec::config::{Augment, Views as HowMany};
+use spec::protocol::RunOrder;
+use spec::record::Outcome;
+use spec::run_id::RunId;
+use tch::{Device, TchError, Tensor};
 
-use crate::answers::{Named, Sets, Trained, conclude};
+use crate::answers::{Sets, Trained};
 use crate::augment::{Augmented, Drawn, Views};
 use crate::backbones::Backbone;
-use crate::data::{Folder, Split, SplitError, Square};
+use crate::data::{Folder, Split, Square};
 use crate::device::OneThread;
 use crate::features::{Encoder, Features, Prefix, Request};
 use crate::fit::{Samples, Training, fit, logits};
 use crate::graph::LayerIndex;
 use crate::head::Design;
-use crate::lane::Lane;
 use crate::library::{ImageSet, Library, Loaded, folders};
 use crate::link::{Halt, Link};
-use crate::loss::{Loss, class_weights};
 use crate::model::{Model, Start};
+use crate::task::{Images, Read, Task};
+use crate::together::{self, Group};
 
 /// Trains runs, keeping what the next ones may share: images, weights, features.
 #[derive(Debug)]
@@ -30,18 +31,24 @@ pub struct Trainer {
     features: Features,
 }
 
-/// What all models of a run have in common.
-struct Task<'a> {
+/// The backbone of runs, in the part that is computed once and the part that trains.
+struct Backed<'a> {
     prefix: Prefix<'a>,
     first_trainable: Option<LayerIndex>,
     loaded: &'a Loaded,
-    loss: Loss,
-    /// Of the training images.
-    labels: &'a [u32],
-    classes: &'a [String],
-    /// What is read in place of the training images; absent: they.
-    augmented: Option<&'a Augmented<'a>>,
 }
+
+/// How a run gets on.
+#[derive(Debug)]
+pub enum Told {
+    /// It is under way; this may be said again.
+    Begun,
+    /// It has ended.
+    Ended(Result<Outcome, Halt>),
+}
+
+/// Who is told how runs get on.
+pub type Tell<'a> = &'a mut dyn FnMut(RunId, Told) -> Result<(), Halt>;
 
 impl Trainer {
     /// A trainer on `device` that knows nothing yet.
@@ -49,31 +56,42 @@ impl Trainer {
         Self { device, library: Library::new(device), features: Features::new(device) }
     }
 
-    /// Trains one run with features kept under `cache`, sending its events but `started` and
-    /// `finished`.
+    /// Trains the runs of a group, with features kept under `cache`. Their epochs, notes and predictions
+    /// go to `link`; `tell` is told when they begin and end.
     ///
     /// # Errors
-    /// When the run ends before its end.
-    pub fn run(
+    /// When something ends all of them that were not told to have ended.
+    pub fn train(
         &mut self,
-        order: &RunOrder,
+        group: &Group<'_>,
         cache: &Path,
         link: &Link<'_>,
-    ) -> Result<Outcome, Halt> {
-        let config = &order.config;
-        check(config)?;
+        tell: Tell<'_>,
+    ) -> Result<(), Halt> {
+        let Some(first) = group.runs.first() else { return Ok(()) };
+        // What they share is computed in its name.
+        tell(first.run, Told::Begun)?;
+        let config = &first.config;
         let backbone = Backbone::of_model(&config.model);
         let first_trainable = backbone.graph.first_trainable(&config.model.freeze)?;
         let cut = backbone.graph.cut(first_trainable);
         let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
-
-        self.library.expect(order);
-        let (train, validation, test) = folders(&config.data)?;
-        let classes = train.classes.clone().unwrap_or_default();
-        let loss = loss(config, classes.len())?;
-        let labels = train.labels().unwrap_or_default();
-        let lanes = Lane::all(order, &labels).map_err(|error| unsplittable(error, &train))?;
-        let loaded = self.library.weights(order, &backbone)?;
+        self.library.expect(first);
+        let folders = folders(&config.data)?;
+        let mut tasks = Vec::new();
+        for order in &group.runs {
+            match Task::new(order, &folders.0) {
+                Ok(task) => tasks.push(task),
+                Err(halt) => {
+                    tell(order.run, Told::Begun)?;
+                    tell(order.run, Told::Ended(Err(halt)))?;
+                }
+            }
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let loaded = self.library.weights(first, &backbone)?;
         let request = Request {
             prefix,
             name: config.model.backbone.name(),
@@ -84,55 +102,77 @@ impl Trainer {
             },
             cache,
         };
-        let goal = Goal { loss, label_smoothing: config.train.label_smoothing };
-        let sets = Sets {
-            train: self.named(train, goal, &request, link)?,
-            validation: validation
-                .map(|folder| self.named(folder, goal, &request, link))
-                .transpose()?,
-            test: test.map(|test| self.named(test, goal, &request, link)).transpose()?,
-        };
-
-        let augmented = match &config.augment {
-            Some(augment) => {
-                Some(self.augmented(&sets.train.set, augment, order.seed, &request, link)?)
-            }
-            None => None,
-        };
-        // Views that are drawn for every step keep the whole backbone busy.
-        let is_head_alone = prefix.is_pooled() && !matches!(augmented, Some(Augmented::Drawn(_)));
-        let _one_thread = is_head_alone.then(OneThread::begin);
-        let task = Task {
-            prefix,
-            first_trainable,
-            loaded: &loaded,
-            loss,
-            labels: &labels,
-            classes: &classes,
-            augmented: augmented.as_ref(),
-        };
-        let mut models = Vec::new();
-        for lane in &lanes {
-            let trained = self.train(lane, &task, &sets, link);
-            models.push(trained.map_err(|halt| lane.halt(halt))?);
+        let images = self.images(folders, first, &request, link)?;
+        if group.fused {
+            return together::train(&tasks, &images, link, tell);
         }
-        let (finished, images) = conclude(loss, &sets, models)?;
-        let predictions = Predictions { classes, images };
-        link.send(&Event::Predictions { run: order.run, predictions })?;
-        Ok(Outcome::Finished(finished))
+        let backed = Backed { prefix, first_trainable, loaded: &loaded };
+        for task in &tasks {
+            tell(task.order.run, Told::Begun)?;
+            let outcome = self.train_alone(task, &images, &backed, link);
+            tell(task.order.run, Told::Ended(outcome))?;
+        }
+        Ok(())
     }
 
-    /// Trains one model and asks it about the validation and test images.
-    fn train(
+    /// Trains one run.
+    ///
+    /// # Errors
+    /// When it ends before its end.
+    pub fn run(
+        &mut self,
+        order: &RunOrder,
+        cache: &Path,
+        link: &Link<'_>,
+    ) -> Result<Outcome, Halt> {
+        let mut ended = Err(Halt::Stopped);
+        let group = Group { runs: vec![order], fused: order.config.can_fuse() };
+        self.train(&group, cache, link, &mut |_, told| {
+            if let Told::Ended(outcome) = told {
+                ended = outcome;
+            }
+            Ok(())
+        })?;
+        ended
+    }
+
+    /// Trains the models of a run with libtorch, one after the other.
+    fn train_alone(
         &self,
-        lane: &Lane<'_>,
         task: &Task<'_>,
+        images: &Images<'_>,
+        backed: &Backed<'_>,
+        link: &Link<'_>,
+    ) -> Result<Outcome, Halt> {
+        // Views that are drawn for every step keep the whole backbone busy.
+        let is_head_alone =
+            backed.prefix.is_pooled() && !matches!(images.augmented, Some(Augmented::Drawn(_)));
+        let _one_thread = is_head_alone.then(OneThread::begin);
+        let sets = task.sets(images, self.device)?;
+        let mut models = Vec::new();
+        for (at, lane) in task.lanes.iter().enumerate() {
+            let trained = self.fit(task, at, images, &sets, backed, link);
+            models.push(trained.map_err(|halt| lane.halt(halt))?);
+        }
+        task.conclude(&sets, models, images, link)
+    }
+
+    /// Trains the model of one lane and asks it about the validation and test images.
+    fn fit(
+        &self,
+        task: &Task<'_>,
+        at: usize,
+        images: &Images<'_>,
         sets: &Sets,
+        backed: &Backed<'_>,
         link: &Link<'_>,
     ) -> Result<Trained, Halt> {
-        let config = lane.config;
+        let (lane, config) = (&task.lanes[at], &task.order.config);
         let Split { training, validation: aside } = lane.split.clone();
-        let weights = self.weights(config, task, &training)?;
+        let weights = match &task.class_weights[at] {
+            Some(of_classes) => Some(self.weights(of_classes, &images.labels)?),
+            None => None,
+        };
         let train = Samples { weights, ..sets.train.samples.only(training) };
         let validation = match &sets.validation {
             Some(folder) => Some(folder.samples.only(folder.samples.images.clone())),
@@ -145,13 +185,13 @@ impl Trainer {
             source: lane.source,
         };
         let mut model = Model::new(
-            task.prefix,
-            task.first_trainable,
-            &task.loaded.weights,
+            backed.prefix,
+            backed.first_trainable,
+            &backed.loaded.weights,
             &train.inputs.f_narrow(0, 0, 1)?,
             start,
         )?;
-        let training = Training { samples: &train, augmented: task.augmented };
+        let training = Training { samples: &train, augmented: images.augmented.as_ref() };
         let fit = fit(&mut model, training, validation.as_ref(), lane, link)?;
         let ask = |samples: &Samples| logits(&model, samples, link);
         let test = sets.test.as_ref().map(|test| ask(&test.samples)).transpose()?;
@@ -198,119 +238,45 @@ impl Trainer {
         Ok(Augmented::Drawn(Box::new(Drawn { pixels, views, count, encoder })))
     }
 
-    /// A folder's images with what the model reads of them.
-    fn named(
+    /// What a model reads of the images of runs.
+    fn images<'a>(
+        &mut self,
+        (train, validation, test): (Folder, Option<Folder>, Option<Folder>),
+        order: &RunOrder,
+        request: &Request<'a>,
+        link: &Link<'_>,
+    ) -> Result<Images<'a>, Halt> {
+        let classes = train.classes.clone().unwrap_or_default();
+        let labels = train.labels().unwrap_or_default();
+        let train = self.read(train, request, link)?;
+        let validation = validation.map(|folder| self.read(folder, request, link)).transpose()?;
+        let test = test.map(|folder| self.read(folder, request, link)).transpose()?;
+        let augmented = match &order.config.augment {
+            Some(augment) => Some(self.augmented(&train.set, augment, order.seed, request, link)?),
+            None => None,
+        };
+        Ok(Images { train, validation, test, augmented, classes, labels })
+    }
+
+    /// A folder's images with what a model reads of them.
+    fn read(
         &mut self,
         folder: Folder,
-        goal: Goal,
         request: &Request<'_>,
         link: &Link<'_>,
-    ) -> Result<Named, Halt> {
+    ) -> Result<Read, Halt> {
         let set = self.library.set(folder)?;
         let inputs = if request.prefix.is_empty() {
             self.library.pixels(&set, request.square, link)?
         } else {
             self.features.of(&set, request, &mut self.library, link)?
         };
-        let targets = match set.folder.labels() {
-            Some(labels) => Some(goal.loss.targets(&labels, goal.label_smoothing, self.device)?),
-            None => None,
-        };
-        let images = (0..set.folder.images.len() as i64).collect();
-        Ok(Named { set, samples: Samples { inputs, targets, weights: None, images } })
+        Ok(Read { set, inputs })
     }
 
-    /// How much each image of the training folder counts, by those of it that are trained on.
-    fn weights(
-        &self,
-        config: &Config,
-        task: &Task<'_>,
-        training: &[i64],
-    ) -> Result<Option<Tensor>, Halt> {
-        let Task { classes, labels, .. } = task;
-        let trained: Vec<u32> = training.iter().map(|image| labels[*image as usize]).collect();
-        let weights = class_weights(&config.train.class_weight, classes, &trained);
-        let weights = weights.map_err(|name| {
-            Halt::Config(format!(
-                "class_weight names the class {name:?}, and the classes are {}",
-                classes.join(", ")
-            ))
-        })?;
-        let Some(weights) = weights else { return Ok(None) };
-        let of_images: Vec<f32> = labels.iter().map(|label| weights[*label as usize]).collect();
-        Ok(Some(Tensor::f_from_slice(&of_images)?.f_reshape([-1, 1])?.f_to_device(self.device)?))
+    /// How much each image of the training folder counts, `[images, 1]`.
+    fn weights(&self, of_classes: &[f32], labels: &[u32]) -> Result<Tensor, TchError> {
+        let of_images: Vec<f32> = labels.iter().map(|label| of_classes[*label as usize]).collect();
+        Tensor::f_from_slice(&of_images)?.f_reshape([-1, 1])?.f_to_device(self.device)
     }
-}
-
-/// The quantities that are watched.
-fn monitors(config: &Config) -> impl Iterator<Item = Monitor> {
-    let early = config.early_stopping.as_ref().map(|settings| settings.monitor);
-    let reduce = config.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor);
-    early.into_iter().chain(reduce)
-}
-
-/// What logits are to become.
-#[derive(Debug, Clone, Copy)]
-struct Goal {
-    loss: Loss,
-    label_smoothing: f64,
-}
-
-/// The loss for that many classes.
-fn loss(config: &Config, classes: usize) -> Result<Loss, Halt> {
-    if classes != 2 && monitors(config).any(|monitor| monitor == Monitor::ValAuc) {
-        let cause = format!("val_auc is of two classes, and there are {classes}: watch val_loss");
-        return Err(Halt::Config(cause));
-    }
-    Loss::with_output(config.model.output, classes).ok_or_else(|| {
-        let cause = format!(
-            "output = \"sigmoid\" tells two classes apart, and there are {classes}: use \"softmax\""
-        );
-        Halt::Config(cause)
-    })
-}
-
-/// What cannot be trained, said before anything is done. The orchestrator refuses such configurations
-/// too, pointing at the line.
-fn check(config: &Config) -> Result<(), Halt> {
-    let train = &config.train;
-    let without_validation = config.data.validation == Validation::None;
-    let steps = [train.steps_per_epoch, train.validation_steps];
-    let least = config.model.backbone.least_image_size();
-    let problem = if config.data.image_size < least {
-        format!("image_size is {}, and must be at least {least}", config.data.image_size)
-    } else if train.batch_size == 0 || train.epochs == 0 || steps.contains(&Some(0)) {
-        "batch_size, epochs, steps_per_epoch and validation_steps must be at least 1".to_owned()
-    } else if !(train.learning_rate.is_finite() && train.learning_rate > 0.0) {
-        format!("learning_rate is {}, and must be a number above 0", train.learning_rate)
-    } else if config.augment.as_ref().is_some_and(|augment| augment.views == HowMany::Fixed(0)) {
-        "views must be at least 1, or \"fresh\"".to_owned()
-    } else if config.model.hidden.contains(&0) {
-        "a hidden layer needs at least one unit".to_owned()
-    } else if let Some(monitor) =
-        monitors(config).find(|monitor| monitor.needs_validation() && without_validation)
-    {
-        format!("{} is monitored, and without validation images there is none", monitor.name())
-    } else {
-        return Ok(());
-    };
-    Err(Halt::Config(problem))
-}
-
-/// Training images that cannot be split as the configuration asks.
-fn unsplittable(error: SplitError, train: &Folder) -> Halt {
-    let root = train.root.display();
-    Halt::Config(match error {
-        SplitError::NothingToSpare => format!(
-            "no class of {root} has an image to spare for validation: add images, or set validation \
-             to \"none\" or a folder"
-        ),
-        SplitError::TooManyFolds { folds, class, images } => {
-            let class = &train.classes.as_deref().unwrap_or_default()[class as usize];
-            format!(
-                "folds = {folds} is more than the {images} images of {root}/{class}: there can be at \
-                 most as many folds as the smallest class has images"
-            )
-        }
-    })
 }

@@ -1,22 +1,26 @@
 //! The worker: orders come in, events go out, one JSON object per line.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::{self, BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use spec::protocol::{self, Bundle, Event, FeaturesOrder, LayersOrder, Order, RunOrder};
+use spec::protocol::{self, Bundle, Event, FeaturesOrder, LayersOrder, Order};
 use spec::record::Outcome;
+use spec::run_id::RunId;
 use tch::Device;
 use tracing::{error, info};
 
 use crate::extract::extract;
 use crate::layers::layers;
 use crate::link::{Halt, Link, chain, failure};
-use crate::trainer::Trainer;
+use crate::together::{Group, groups};
+use crate::trainer::{Told, Trainer};
 
 /// Why a worker ended before its orders did.
 #[derive(Debug, thiserror::Error)]
@@ -101,11 +105,12 @@ pub fn work(
         let link = Link { emit: &emit, stopped: &|| stops.is_stopped(number) };
         match work {
             Work::Bundle(bundle) => {
-                for order in &bundle.runs {
+                for group in groups(&bundle.runs, bundle.fuse) {
                     if stops.is_stopped(number) {
                         break;
                     }
-                    if !run(&mut trainer, order, &bundle, &link).map_err(WorkerError::Write)? {
+                    let fine = train(&mut trainer, &group, &bundle.cache, &link);
+                    if !fine.map_err(WorkerError::Write)? {
                         break;
                     }
                 }
@@ -151,18 +156,24 @@ fn read(orders: impl BufRead, works: &Sender<Numbered>, stops: &Stops) -> Result
     Ok(())
 }
 
-/// Trains one run and answers it, whatever happens in it. Whether another one may fare better.
-fn run(
+/// Trains the runs of a group and answers them, whatever happens in them. Whether others may fare better.
+fn train(
     trainer: &mut Trainer,
-    order: &RunOrder,
-    bundle: &Bundle,
+    group: &Group<'_>,
+    cache: &Path,
     link: &Link<'_>,
 ) -> io::Result<bool> {
-    (link.emit)(&Event::Started { run: order.run })?;
-    info!("run {} begins", order.run);
-    let ended = catch_unwind(AssertUnwindSafe(|| trainer.run(order, &bundle.cache, link)));
-    let outcome = match ended {
-        Ok(Ok(outcome)) => outcome,
+    let mut hands = Hands::default();
+    let trained = catch_unwind(AssertUnwindSafe(|| {
+        trainer.train(group, cache, link, &mut |run, told| match told {
+            Told::Begun => hands.begin(run, link).map_err(Halt::Emit),
+            Told::Ended(Ok(outcome)) => hands.end(run, outcome, link).map_err(Halt::Emit),
+            Told::Ended(Err(Halt::Emit(error))) => Err(Halt::Emit(error)),
+            Told::Ended(Err(halt)) => hands.end(run, halt.outcome(), link).map_err(Halt::Emit),
+        })
+    }));
+    let outcome = match trained {
+        Ok(Ok(())) => None,
         Ok(Err(Halt::Emit(error))) => return Err(error),
         Ok(Err(halt)) => match halt.broken() {
             Some(cause) => {
@@ -170,21 +181,57 @@ fn run(
                 (link.emit)(&Event::Broken { cause })?;
                 return Ok(false);
             }
-            None => halt.outcome(),
+            None => Some(halt.outcome()),
         },
-        Err(panic) => failure(&format!("a bug: {}", panic_message(&*panic))),
+        Err(panic) => Some(failure(&format!("a bug: {}", panic_message(&*panic)))),
     };
-    match &outcome {
-        Outcome::Failed { cause } | Outcome::OutOfMemory { cause } => {
-            error!("run {} {}: {cause}", order.run, outcome.name());
+    if let Some(outcome) = outcome {
+        for order in &group.runs {
+            // Stopped before it began: not answered.
+            let stopped = matches!(outcome, Outcome::Interrupted { .. });
+            if hands.ended.contains(&order.run) || stopped && !hands.begun.contains(&order.run) {
+                continue;
+            }
+            hands.begin(order.run, link)?;
+            hands.end(order.run, outcome.clone(), link)?;
         }
-        _ => info!("run {} {}", order.run, outcome.name()),
     }
-    if matches!(outcome, Outcome::OutOfMemory { .. }) {
+    if hands.out_of_memory {
         trainer.forget();
     }
-    (link.emit)(&Event::Finished { run: order.run, outcome })?;
     Ok(true)
+}
+
+/// Runs that train together, by how far they are.
+#[derive(Debug, Default)]
+struct Hands {
+    begun: HashSet<RunId>,
+    ended: HashSet<RunId>,
+    out_of_memory: bool,
+}
+
+impl Hands {
+    /// Says that a run begins, unless that was said.
+    fn begin(&mut self, run: RunId, link: &Link<'_>) -> io::Result<()> {
+        if !self.begun.insert(run) {
+            return Ok(());
+        }
+        info!("run {run} begins");
+        (link.emit)(&Event::Started { run })
+    }
+
+    /// Says how a run ended.
+    fn end(&mut self, run: RunId, outcome: Outcome, link: &Link<'_>) -> io::Result<()> {
+        self.ended.insert(run);
+        match &outcome {
+            Outcome::Failed { cause } | Outcome::OutOfMemory { cause } => {
+                error!("run {run} {}: {cause}", outcome.name());
+            }
+            _ => info!("run {run} {}", outcome.name()),
+        }
+        self.out_of_memory |= matches!(outcome, Outcome::OutOfMemory { .. });
+        (link.emit)(&Event::Finished { run, outcome })
+    }
 }
 
 /// Answers an order for features, whatever happens in it.

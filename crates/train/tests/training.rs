@@ -266,9 +266,20 @@ fn what_is_measured_on_stays_as_it_is() {
         for views in [json!("fresh"), json!(3)] {
             let augment = json!({ "rotation_range": 90, "zoom_range": 0.5, "views": views });
             let changed = still(augment);
-            assert_eq!(changed.predictions(), plain.predictions(), "{validation} {views}");
+            // To rounding: fresh views train on libtorch, and features that are kept on the kernel.
+            let same = |one: f64, other: f64| (one - other).abs() < 1e-6;
+            let pairs = changed.predictions().images.iter().zip(&plain.predictions().images);
+            for (changed, plain) in pairs {
+                assert_eq!((changed.set, &changed.image), (plain.set, &plain.image));
+                let mut both = changed.probabilities.iter().zip(&plain.probabilities);
+                assert!(
+                    both.all(|(one, other)| same((*one).into(), (*other).into())),
+                    "{changed:?} {plain:?}"
+                );
+            }
             for (changed, plain) in changed.epochs().iter().zip(plain.epochs()) {
-                assert_eq!(changed.val_loss, plain.val_loss, "{validation} {views}");
+                let (Some(one), Some(other)) = (changed.val_loss, plain.val_loss) else { panic!() };
+                assert!(same(one, other), "{validation} {views}: {one} {other}");
                 assert_ne!(changed.loss, plain.loss, "{validation} {views}");
             }
         }

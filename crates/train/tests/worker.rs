@@ -42,7 +42,7 @@ impl Worker {
     }
 
     fn bundle(&mut self, root: &Path, runs: Vec<RunOrder>) {
-        let bundle = Bundle { cache: root.join("cache"), runs };
+        let bundle = Bundle { cache: root.join("cache"), fuse: true, runs };
         self.say(&serde_json::to_string(&Order::Bundle(bundle)).unwrap());
     }
 
@@ -121,16 +121,16 @@ fn bundle_after_bundle_is_trained_and_the_end_of_orders_is_the_end() {
         order(root.path(), 2, broken),
         order(root.path(), 3, json!({ "train": { "learning_rate": 0.02 } })),
     ];
-    let ids: Vec<_> = runs.iter().map(|order| order.run).collect();
+    let [one, two, three] = [0, 1, 2].map(|at: usize| runs[at].run);
     worker.bundle(root.path(), runs);
     let events = worker.until_idle();
-    let named = ["finished", "failed", "finished"];
-    assert_eq!(outcomes(&events), ids.into_iter().zip(named).collect::<Vec<_>>());
-    // The second run fails at once, the third finds its features.
+    let ended = [(one, "finished"), (three, "finished"), (two, "failed")];
+    assert_eq!(outcomes(&events), ended);
+    // The first and the third train side by side on the same features; the second fails at once.
     assert_eq!(
         kinds(&events).join(" "),
-        "started progress epoch predictions finished started \
-        finished started epoch predictions finished idle"
+        "started progress started epoch predictions finished epoch predictions finished \
+        started finished idle"
     );
 
     worker.bundle(root.path(), vec![order(root.path(), 4, json!({}))]);
@@ -145,15 +145,23 @@ fn a_stop_ends_the_run_and_not_the_worker() {
     let root = plates(&["a", "b"]);
     let mut worker = Worker::start();
     let endless = |number| order(root.path(), number, never_ending());
-    worker.bundle(root.path(), vec![endless(1), endless(2)]);
-    worker.until(|event| matches!(event, Event::Epoch { .. }));
+    let mut other = endless(3);
+    other.config.model.hidden = vec![4];
+    worker.bundle(root.path(), vec![endless(1), endless(2), other]);
+    let both = [1, 2].map(|number| endless(number).run);
+    for of in both {
+        worker.until(|event| matches!(event, Event::Epoch { run, .. } if *run == of));
+    }
     worker.say(r#"{"type":"stop"}"#);
     let events = worker.until_idle();
-    assert_eq!(outcomes(&events), [(endless(1).run, "interrupted")], "the second is not answered");
+    let mut interrupted = outcomes(&events);
+    interrupted.sort();
+    let why = "those under way; the third, which is not, is not answered";
+    assert_eq!(interrupted, both.map(|run| (run, "interrupted")), "{why}");
 
-    worker.bundle(root.path(), vec![order(root.path(), 3, json!({}))]);
+    worker.bundle(root.path(), vec![order(root.path(), 4, json!({}))]);
     let events = worker.until_idle();
-    assert_eq!(outcomes(&events), [(RunId::from_digest([3; 32]), "finished")]);
+    assert_eq!(outcomes(&events), [(RunId::from_digest([4; 32]), "finished")]);
 }
 
 #[test]

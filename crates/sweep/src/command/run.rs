@@ -68,7 +68,8 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
             let memory = args.wait_free_memory.map(free_memory).transpose()?;
             let (slots, program) = slots(&schedule)?;
             let places = (slots.as_slice(), memory.as_ref());
-            start(open, work.len(), (&program, policy), places, &store, console)?
+            let fuse = !args.no_fuse;
+            start(open, work.len(), (&program, policy, fuse), places, &store, console)?
         }
     };
     if end == End::Interrupted {
@@ -116,7 +117,7 @@ fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure>
 fn start(
     open: Vec<Work>,
     total: usize,
-    (program, policy): (&Program, Policy),
+    (program, policy, fuse): (&Program, Policy, bool),
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     store: &Store,
     console: &Console,
@@ -134,7 +135,7 @@ fn start(
         names(slots)
     ));
     let mut progress = Progress::new(console, slots, total, before);
-    Ok(execute(open, program, (slots, memory), policy, store, &mut progress)?)
+    Ok(execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?)
 }
 
 fn names(slots: &[SlotSpec]) -> String {

@@ -77,7 +77,7 @@ mod tests {
     fn a_run_is_tried_again_when_and_where_it_may() {
         let retry = |number: u8, seconds, alone| Retry {
             run: RunId::from_digest([number; 32]),
-            prefix: Prefix::from_digest([0; 32]),
+            prefix: Prefix::from_digest([0; 32], false),
             at: Duration::from_secs(seconds),
             alone,
             failed_on: 0,

@@ -228,8 +228,23 @@ impl Scheduler {
         if self.health.iter().all(|health| health.is_out) {
             self.give_up(last, effects);
         } else {
-            effects.push(Effect::SetAside(device, why));
+            effects.push(Effect::SetAside(device, why.clone()));
+            self.vacate(slot, &why, effects);
         }
+    }
+
+    /// Takes a worker off a device that is set aside: what it has not ended goes to another one.
+    fn vacate(&mut self, slot: SlotId, why: &str, effects: &mut Vec<Effect>) {
+        let Slot::Busy { .. } = self.slots[slot] else { return };
+        let (prefix, begun, mut rest) = self.take_hand(slot);
+        effects.push(Effect::Retire(slot));
+        for (run, _) in begun.into_iter().rev() {
+            let cause = format!("its device is set aside: {why}");
+            let again = Again { cause, next: Next::In(Time::ZERO) };
+            effects.push(Effect::Again(slot, run, again));
+            rest.push_front(run);
+        }
+        self.waiting.put_back(prefix, rest);
     }
 
     /// What runs need is broken: no other run would fare better.

@@ -18,7 +18,7 @@ fn run(number: u8) -> RunId {
 }
 
 fn prefix(number: u8) -> Prefix {
-    Prefix::from_digest([number; 32])
+    Prefix::from_digest([number; 32], false)
 }
 
 fn finished() -> Outcome {
@@ -285,6 +285,21 @@ fn a_worker_that_dies_while_stopping_leaves_an_interrupted_run() {
 }
 
 #[test]
+fn fused_runs_come_in_bundles_that_are_worth_it() {
+    let sizes = |runs: u8, prefix: Prefix| {
+        let mut waiting = Waiting::new((0..runs).map(|n| (run(n), prefix)));
+        let mut sizes = Vec::new();
+        while let Some((_, runs)) = waiting.take(None, &[], 2) {
+            sizes.push(runs.len());
+        }
+        sizes
+    };
+    assert_eq!(sizes(40, prefix(0)), [10, 8, 6, 4, 3, 3, 2, 1, 1, 1, 1]);
+    assert_eq!(sizes(40, Prefix::from_digest([0; 32], true)), [10, 8, 8, 7, 4, 2, 1]);
+    assert_eq!(sizes(5, Prefix::from_digest([0; 32], true)), [3, 1, 1]);
+}
+
+#[test]
 fn a_warm_worker_keeps_its_prefix_and_a_cold_one_takes_another() {
     let runs = (0..4).map(|n| (run(n), prefix(0))).chain((4..6).map(|n| (run(n), prefix(1))));
     let mut waiting = Waiting::new(runs);
@@ -428,6 +443,30 @@ fn a_device_on_which_runs_fail_in_a_row_is_set_aside_and_the_work_moves() {
         scheduler.handle(Event::Idle(1));
     }
     assert!(scheduler.is_done(), "{:?}", scheduler.scheduler);
+}
+
+#[test]
+fn a_device_that_is_set_aside_keeps_nothing_of_its_bundle() {
+    let policy = Policy { set_aside_after: 2, ..strict() };
+    let mut scheduler = begun_on(40, &[0, 1], policy);
+    scheduler.handle(Event::Ready(0));
+    let Slot::Busy { hand, .. } = &scheduler.scheduler.slots()[0] else { panic!() };
+    let bundle = hand.rest().clone();
+    assert!(bundle.len() > 3, "{bundle:?}");
+    bundle.iter().take(3).for_each(|run| drop(scheduler.handle(Event::Started(0, *run))));
+    scheduler.handle(Event::Finished(0, bundle[0], failed("bad")));
+    let effects = scheduler.handle(Event::Finished(0, bundle[1], failed("bad")));
+    let why = "2 failures in a row, at last: bad";
+    assert_eq!(
+        effects,
+        [
+            Effect::Store(0, bundle[1], failed("bad")),
+            Effect::SetAside(0, why.to_owned()),
+            Effect::Retire(0),
+            again(0, bundle[2], &format!("its device is set aside: {why}"), Next::In(Time::ZERO)),
+        ]
+    );
+    assert_eq!(scheduler.scheduler.slots()[0], Slot::Leaving);
 }
 
 #[test]

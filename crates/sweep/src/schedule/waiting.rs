@@ -10,11 +10,19 @@ use spec::run_id::{Fingerprints, RunId};
 /// What runs of one bundle share: the frozen part of the network and the images that go through it.
 /// A worker that has computed it once need not do so again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Prefix([u8; 32]);
+pub struct Prefix {
+    digest: [u8; 32],
+    /// Whether these runs are fused: of others a worker trains one at a time.
+    fused: bool,
+}
+
+/// So many fused runs are worth a bundle: each thread of a worker has several, that read the same
+/// features at the same time.
+const WORTH_FUSING: usize = 8;
 
 impl Prefix {
-    /// The prefix of `config` on what `fingerprints` names.
-    pub fn of(config: &Config, fingerprints: &Fingerprints) -> Self {
+    /// The prefix of `config` on what `fingerprints` names, where runs that can be are fused or not.
+    pub fn of(config: &Config, fingerprints: &Fingerprints, fuse: bool) -> Self {
         #[derive(Serialize)]
         struct Shared<'a> {
             fingerprints: &'a Fingerprints,
@@ -37,14 +45,22 @@ impl Prefix {
             pooling: config.model.pooling,
         };
         match serde_json::to_vec(&shared) {
-            Ok(bytes) => Self(*blake3::hash(&bytes).as_bytes()),
+            Ok(bytes) => {
+                let fused = fuse && config.can_fuse();
+                Self { digest: *blake3::hash(&bytes).as_bytes(), fused }
+            }
             Err(error) => unreachable!("plain data always becomes JSON: {error}"),
         }
     }
 
-    /// A prefix from a digest computed elsewhere.
-    pub const fn from_digest(digest: [u8; 32]) -> Self {
-        Self(digest)
+    /// A prefix from a digest computed elsewhere, of runs that are fused or not.
+    pub const fn from_digest(digest: [u8; 32], fused: bool) -> Self {
+        Self { digest, fused }
+    }
+
+    /// Whether a worker that is warm for the one has nothing more to compute for the other.
+    fn is_as_warm_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
     }
 }
 
@@ -87,19 +103,26 @@ impl Waiting {
     /// What the slot is warm for comes first, then what the fewest others work on, then the largest
     /// group. A bundle is half an even share of what is left of its group (guided self-scheduling,
     /// Polychronopoulos and Kuck 1987): large while much is left, single runs at the end, so that
-    /// `shares` slots end at about the same time.
+    /// `shares` slots end at about the same time. Of fused runs it is a few even at the end.
     pub fn take(
         &mut self,
         warm: Option<Prefix>,
         busy: &[Prefix],
         shares: usize,
     ) -> Option<(Prefix, Vec<RunId>)> {
-        let others = |prefix| busy.iter().filter(|&&other| other == prefix).count();
+        let is_cold = |prefix: &Prefix| !warm.is_some_and(|warm| warm.is_as_warm_as(prefix));
+        let others =
+            |prefix: &Prefix| busy.iter().filter(|other| other.is_as_warm_as(prefix)).count();
         let (prefix, group) =
             self.groups.iter_mut().filter(|(_, runs)| !runs.is_empty()).min_by_key(
-                |(prefix, runs)| (warm != Some(*prefix), others(*prefix), Reverse(runs.len())),
+                |(prefix, runs)| (is_cold(prefix), others(prefix), Reverse(runs.len())),
             )?;
-        let size = group.len().div_ceil(2 * shares.max(1));
+        let shares = shares.max(1);
+        let guided = group.len().div_ceil(2 * shares);
+        let size = match prefix.fused {
+            true => guided.max(group.len().div_ceil(shares).min(WORTH_FUSING)),
+            false => guided,
+        };
         Some((*prefix, group.drain(..size).collect()))
     }
 

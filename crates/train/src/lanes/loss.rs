@@ -2,13 +2,13 @@
 
 use crate::loss::Loss;
 
-/// A loss with what probabilities should become.
-#[derive(Debug, Clone, Copy)]
+/// A loss with what logits of each class should become.
+#[derive(Debug, Clone)]
 pub struct Goal {
     /// Activation and loss.
     pub loss: Loss,
-    /// What becomes of targets 0 and 1: moved towards their mean.
-    targets: [f32; 2],
+    /// `[classes, logits]`
+    targets: Vec<f32>,
 }
 
 /// What a model's answer for one image is worth.
@@ -20,55 +20,67 @@ pub struct Worth {
     pub right: bool,
 }
 
+impl Loss {
+    /// What an image with these targets is worth, given its logits, whose place the derivatives of the
+    /// loss by them take.
+    pub fn derive(self, logits: &mut [f32], targets: &[f32]) -> Worth {
+        match self {
+            Self::Binary => derive_binary(&mut logits[0], targets[0]),
+            Self::Categorical { .. } => derive_categorical(logits, targets),
+        }
+    }
+}
+
+fn derive_binary(logit: &mut f32, target: f32) -> Worth {
+    let right = (*logit > 0.0) == (target > 0.5);
+    // At most 1: nothing overflows.
+    let small = (-logit.abs()).exp();
+    let above = if *logit >= 0.0 { 1.0 } else { small };
+    let loss = logit.max(0.0) - *logit * target + small.ln_1p();
+    *logit = above / (1.0 + small) - target;
+    Worth { loss, right }
+}
+
+fn derive_categorical(logits: &mut [f32], targets: &[f32]) -> Worth {
+    let first_of_most = |numbers: &[f32]| {
+        let most = |best: usize, at: usize| if numbers[at] > numbers[best] { at } else { best };
+        (0..numbers.len()).fold(0, most)
+    };
+    let best = first_of_most(logits);
+    let right = best == first_of_most(targets);
+    let most = logits[best];
+    let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+    let logarithm = sum.ln();
+    let mut loss = 0.0;
+    for (logit, target) in logits.iter_mut().zip(targets) {
+        loss -= target * (*logit - most - logarithm);
+        *logit = (*logit - most).exp() / sum - target;
+    }
+    Worth { loss, right }
+}
+
 impl Goal {
-    /// With `label_smoothing`, a share from 0 to 1 (excluded).
+    /// With `label_smoothing`, a share from 0 to 1 (excluded), as [`Loss::targets`] has it.
     pub fn new(loss: Loss, label_smoothing: f64) -> Self {
-        let evenly = match loss {
-            Loss::Binary => 0.5,
-            Loss::Categorical { classes } => 1.0 / classes as f64,
+        let (classes, evenly) = match loss {
+            Loss::Binary => (2, 0.5),
+            Loss::Categorical { classes } => (classes, 1.0 / classes as f64),
         };
-        let off = label_smoothing * evenly;
-        Self { loss, targets: [off as f32, (1.0 - label_smoothing + off) as f32] }
+        let off = (label_smoothing * evenly) as f32;
+        let on = (1.0 - label_smoothing + label_smoothing * evenly) as f32;
+        let target = |label, logit| match loss {
+            Loss::Binary => label == 1,
+            Loss::Categorical { .. } => label == logit,
+        };
+        let row = |label| (0..loss.logits()).map(move |logit| target(label, logit));
+        let targets = (0..classes).flat_map(row).map(|is| if is { on } else { off });
+        Self { loss, targets: targets.collect() }
     }
 
-    /// What an image with this label is worth, given its logits, whose place the derivatives of the loss
-    /// by them take.
+    /// What an image with this label is worth, as [`Loss::derive`] has it.
     pub fn derive(&self, logits: &mut [f32], label: u32) -> Worth {
-        match self.loss {
-            Loss::Binary => self.derive_binary(logits, label),
-            Loss::Categorical { .. } => self.derive_categorical(logits, label),
-        }
-    }
-
-    fn derive_binary(&self, logits: &mut [f32], label: u32) -> Worth {
-        let logit = logits[0];
-        let target = self.targets[usize::from(label == 1)];
-        // At most 1: nothing overflows.
-        let small = (-logit.abs()).exp();
-        let above = if logit >= 0.0 { 1.0 } else { small };
-        let probability = above / (1.0 + small);
-        logits[0] = probability - target;
-        let loss = logit.max(0.0) - logit * target + small.ln_1p();
-        Worth { loss, right: (logit > 0.0) == (label == 1) }
-    }
-
-    fn derive_categorical(&self, logits: &mut [f32], label: u32) -> Worth {
-        let mut largest = 0;
-        for (class, logit) in logits.iter().enumerate() {
-            if *logit > logits[largest] {
-                largest = class;
-            }
-        }
-        let most = logits[largest];
-        let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
-        let logarithm = sum.ln();
-        let mut loss = 0.0;
-        for (class, logit) in (0u32..).zip(logits) {
-            let target = self.targets[usize::from(class == label)];
-            loss -= target * (*logit - most - logarithm);
-            *logit = (*logit - most).exp() / sum - target;
-        }
-        Worth { loss, right: largest == label as usize }
+        let targets = &self.targets[label as usize * logits.len()..][..logits.len()];
+        self.loss.derive(logits, targets)
     }
 
     /// How much an image looks like the second of two classes, in ascending order of probability; none

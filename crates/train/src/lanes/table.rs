@@ -1,6 +1,6 @@
 //! Features as the kernel reads them.
 
-use super::vector::{TILE, Tile, VECTORS, Vector};
+use super::vector::{TILE, Tile, VECTORS, Vector, WIDTH};
 
 /// What images look like to a head, `[rows, features]`, kept in tiles: the first 128 features of all
 /// rows, then the next 128 of all rows, and so on, zeros behind the last feature.
@@ -15,16 +15,26 @@ pub struct Table {
 }
 
 impl Table {
+    /// So many rows of so many features, at least 1, all of them 0.
+    pub fn zeros(rows: usize, features: usize) -> Self {
+        let tiles = vec![[Vector::ZERO; VECTORS]; rows * features.div_ceil(TILE)];
+        Self { rows, features, tiles }
+    }
+
     /// Of numbers row by row; their count must be a multiple of `features`, at least 1.
     pub fn new(numbers: &[f32], features: usize) -> Self {
-        let rows = numbers.len() / features;
-        let mut tiles = vec![[Vector::ZERO; VECTORS]; rows * features.div_ceil(TILE)];
+        let mut table = Self::zeros(numbers.len() / features, features);
         for (row, numbers) in numbers.chunks_exact(features).enumerate() {
-            for (tile, numbers) in numbers.chunks(TILE).enumerate() {
-                write(&mut tiles[tile * rows + row], numbers);
-            }
+            table.fill(row, numbers);
         }
-        Self { rows, features, tiles }
+        table
+    }
+
+    /// Fills a row.
+    pub fn fill(&mut self, row: usize, numbers: &[f32]) {
+        for (tile, numbers) in numbers.chunks(TILE).enumerate() {
+            write(&mut self.tiles[tile * self.rows + row], numbers);
+        }
     }
 
     /// How many images there are.
@@ -47,8 +57,8 @@ impl Table {
 
 /// Fills a tile from its front.
 pub(super) fn write(tile: &mut Tile, numbers: &[f32]) {
-    for (at, number) in numbers.iter().enumerate() {
-        tile[at / super::vector::WIDTH].0[at % super::vector::WIDTH] = *number;
+    for (vector, numbers) in tile.iter_mut().zip(numbers.chunks(WIDTH)) {
+        vector.0[..numbers.len()].copy_from_slice(numbers);
     }
 }
 

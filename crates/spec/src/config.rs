@@ -20,7 +20,7 @@ pub use augment::{Augment, FillMode, Shift, Views, Zoom};
 pub use callbacks::{EarlyStopping, Mode, Monitor, ReduceLrOnPlateau};
 pub use data::{Data, Interpolation, Validation};
 pub use head::{ClassWeight, KernelInitializer, Output};
-pub use model::{Backbone, Freeze, Model, Pooling, Preprocessing, Weights};
+pub use model::{Backbone, Freeze, Model, Pooling, Precision, Preprocessing, Weights};
 pub use optimizer::{Adam, Convention, Optimizer};
 pub use schedule::{Cosine, LearningRateSchedule, Warmup};
 pub use train::Train;

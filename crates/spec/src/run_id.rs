@@ -9,7 +9,7 @@ use crate::config::{Config, Freeze, Validation, Weights};
 
 /// Version of what training means. Raised whenever a change makes the same configuration and seed
 /// give other numbers; every run then has a new id, and old results stay what they are.
-pub const TRAINING_SEMANTICS: u32 = 4;
+pub const TRAINING_SEMANTICS: u32 = 5;
 
 /// Hash of a canonical resolved configuration, seed and [`Fingerprints`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +110,8 @@ fn without_paths(config: &Config) -> Config {
     if let Some(early_stopping) = &mut config.early_stopping {
         early_stopping.verbose = 1;
     }
+    // Under the name of what it stands for.
+    config.model.precision = config.model.precision.resolved();
     // A file and the built-in name for the same content are the same weights.
     if config.model.weights != Weights::None {
         config.model.weights = Weights::File("weights".into());
@@ -165,8 +167,8 @@ mod tests {
     use super::*;
     use crate::config::{
         Backbone, ClassWeight, Data, EarlyStopping, Interpolation, KernelInitializer,
-        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, Preprocessing,
-        ReduceLrOnPlateau, Train,
+        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, Precision,
+        Preprocessing, ReduceLrOnPlateau, Train,
     };
 
     fn config() -> Config {
@@ -183,6 +185,7 @@ mod tests {
                 weights: Weights::Imagenet,
                 preprocessing: Preprocessing::Auto,
                 freeze: Freeze::UnfreezeLast(10),
+                precision: Precision::Fp32,
                 pooling: Pooling::Gap,
                 hidden: Vec::new(),
                 dropout: 0.0,
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn ids_stay_what_they_are() {
         let id = RunId::of(&config(), 1, &fingerprints());
-        insta::assert_snapshot!(id, @r"0cbb444768fb1cc68b13889c04d06a4dbad4c8a67d3df4cf174d0838ed5b7275");
+        insta::assert_snapshot!(id, @r"d7bc0cfa00a1c2fd5d7cfdf95ce3922780c78e59eae30ee1426a98ed0c2bfc38");
         insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
     }
 
@@ -284,13 +287,19 @@ mod tests {
         moved.early_stopping.as_mut().unwrap().verbose = 0;
         assert_eq!(id(&moved), id(&config()));
 
+        let mut automatic = config();
+        automatic.model.precision = Precision::Auto;
+        assert_eq!(id(&automatic), id(&config()));
+
+        let mut short = config();
+        short.model.precision = Precision::Bf16;
         let mut untested = config();
         untested.data.test = None;
         let mut random = config();
         random.model.weights = Weights::None;
         let mut folder = config();
         folder.data.validation = Validation::Folder("/validation".into());
-        for changed in [untested, random, folder] {
+        for changed in [short, untested, random, folder] {
             assert_ne!(id(&changed), id(&config()), "{changed:?}");
         }
     }

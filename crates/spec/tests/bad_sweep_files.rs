@@ -142,6 +142,7 @@ snapshots! {
     wrong_validation: extending(
         "[factors]\nvalidation = [{ folds = 1 }, { fold = 5 }, { folds = 2.5 }, 1.5, \"\"]\n"
     );
+    precision_of_nothing: extending("[model]\nprecision = \"bf16\"\nfreeze = \"none\"\n");
     endless_warmup: extending(
         "[train]\nepochs = 5\nlearning_rate_schedule = { name = \"cosine\", warmup_epochs = 5, initial_learning_rate = 0 }\n"
     );

@@ -91,6 +91,7 @@ fn the_baseline_is_the_documents() {
         "weights": "imagenet",
         "preprocessing": "auto",
         "freeze": "all",
+        "precision": "auto",
         "pooling": "gap",
         "hidden": [],
         "dropout": 0.0,

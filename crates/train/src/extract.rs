@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::backbones::Backbone;
 use crate::data::{Square, decode};
 use crate::features::pool;
-use crate::graph::{Graph, Mode};
+use crate::graph::Plan;
 use crate::link::{Halt, Link};
 use crate::weights::Weights;
 
@@ -23,7 +23,10 @@ const BATCH: usize = 32;
 pub fn extract(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> Result<(), Halt> {
     let _no_grad = tch::no_grad_guard();
     let backbone = Backbone::of(order.backbone);
+    let graph = &backbone.graph;
     let weights = Weights::read(&backbone, &order.weights, device)?;
+    let plan = Plan::compile(graph, &weights, graph.last(), Kind::Float)?;
+    drop(weights);
     let side = order.image_size;
     let square = Square { side, interpolation: Interpolation::default() };
     let bytes = square.bytes();
@@ -37,9 +40,7 @@ pub fn extract(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> Result
         let shape = [images.len() as i64, side.into(), side.into(), 3];
         let pixels = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?;
         let input = backbone.preprocessing.apply(&pixels, device)?;
-        let graph = &backbone.graph;
-        let map = graph.forward(&weights, Graph::INPUT, graph.last(), &input, Mode::Inference)?;
-        let pooled = pool(&map, order.pooling)?;
+        let pooled = pool(&plan.run(&input)?, order.pooling)?;
         for (image, row) in images.iter().zip(0..) {
             let features = Vec::<f32>::try_from(pooled.f_get(row)?)?;
             if features.iter().any(|feature| !feature.is_finite()) {

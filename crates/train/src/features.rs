@@ -6,20 +6,21 @@ use std::cell::Cell;
 use std::path::Path;
 
 use serde::Serialize;
-use spec::config::{Augment, Pooling};
+use spec::config::{Augment, Pooling, Precision};
 use spec::protocol::Stage;
 use spec::run_id::TRAINING_SEMANTICS;
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 use tracing::{info, warn};
 
 use crate::augment::{View, Views};
 use crate::backbones::Backbone;
 use crate::data::Square;
-use crate::graph::{Graph, LayerIndex, Mode};
+use crate::graph::{Graph, LayerIndex, Plan};
 use crate::library::{ImageSet, Library, Loaded};
 use crate::link::{Halt, Link, chain};
 use crate::preprocess::Preprocessing;
 use crate::recent::Recent;
+use crate::weights::Weights;
 
 pub use cache::{CacheFile, Found};
 
@@ -38,6 +39,8 @@ pub struct Prefix<'a> {
     pub cut: LayerIndex,
     /// Part of the prefix when nothing of the backbone trains.
     pub pooling: Pooling,
+    /// What the prefix computes in.
+    pub precision: Precision,
 }
 
 impl Prefix<'_> {
@@ -65,6 +68,7 @@ struct Key<'a> {
     preprocessing: Preprocessing,
     backbone: &'a str,
     weights: &'a str,
+    precision: &'a str,
     cut: &'a str,
     pooling: Option<&'a str>,
     /// The last bits differ between kinds of devices, and a run repeated on one shall give the same.
@@ -101,17 +105,6 @@ enum Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// What is seen of the images at these positions.
-    fn pixels(self, pixels: &Tensor, start: i64, count: i64) -> Result<Tensor, TchError> {
-        match self {
-            Self::Themselves => pixels.f_narrow(0, start, count),
-            Self::View { views, number, .. } => {
-                let view = |image| View { image, number: number.into() };
-                views.of(pixels, &(start..start + count).map(view).collect::<Vec<_>>())
-            }
-        }
-    }
-
     /// Of `images` images, how many were seen before this, and how many there are in all.
     fn progress(self, images: i64) -> (i64, i64) {
         match self {
@@ -126,15 +119,34 @@ impl Seen<'_> {
 /// Computes the output of a frozen prefix.
 #[derive(Debug)]
 pub struct Encoder<'a> {
-    /// The frozen prefix.
-    pub prefix: Prefix<'a>,
-    /// Its weights.
-    pub loaded: Loaded,
-    /// Where it computes.
-    pub device: Device,
+    prefix: Prefix<'a>,
+    plan: Plan,
+    device: Device,
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
+    /// Makes a prefix ready to run on `device`, where its `weights` lie.
+    ///
+    /// # Errors
+    /// When the processor cannot compute in that precision, or what libtorch says, such as that memory
+    /// ran out.
+    pub fn new(prefix: Prefix<'a>, weights: &Weights, device: Device) -> Result<Self, Halt> {
+        let _no_grad = tch::no_grad_guard();
+        let kind = match prefix.precision.resolved() {
+            Precision::Auto | Precision::Fp32 => Kind::Float,
+            Precision::Bf16 if !device.is_cuda() && !has_bf16() => {
+                return Err(Halt::Config(
+                    "precision = \"bf16\" needs a processor with AVX-512 (bw, dq and vl) or a GPU, and \
+                     this one has neither: use \"fp32\""
+                        .to_owned(),
+                ));
+            }
+            Precision::Bf16 => Kind::BFloat16,
+        };
+        let plan = Plan::compile(&prefix.backbone.graph, weights, prefix.cut, kind)?;
+        Ok(Self { prefix, plan, device })
+    }
+
     /// The features of images `[images, side, side, 3]` from 0 to 255, shaped as [`Features::of`] has
     /// them.
     ///
@@ -142,12 +154,21 @@ impl Encoder<'_> {
     /// What libtorch says, such as that memory ran out.
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
-        let Prefix { backbone, cut, pooling } = self.prefix;
-        let input = backbone.preprocessing.apply(pixels, self.device)?;
-        let weights = &self.loaded.weights;
-        let map = backbone.graph.forward(weights, Graph::INPUT, cut, &input, Mode::Inference)?;
+        let Prefix { backbone, pooling, .. } = self.prefix;
+        let map = self.plan.run(&backbone.preprocessing.apply(pixels, self.device)?)?;
         if self.prefix.is_pooled() { pool(&map, pooling) } else { map.f_permute([0, 2, 3, 1]) }
     }
+}
+
+/// Whether oneDNN computes in bf16 here: in the processor's own instructions for it, or in others that
+/// are slower and give the same.
+fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Features in memory.
@@ -249,6 +270,7 @@ impl Features {
             preprocessing: prefix.backbone.preprocessing,
             backbone: request.name,
             weights: &request.loaded.id,
+            precision: prefix.precision.resolved().name(),
             cut: &prefix.backbone.graph.layers()[prefix.cut].name,
             pooling: prefix.is_pooled().then(|| prefix.pooling.name()),
             device: if self.device.is_cuda() { "cuda" } else { "cpu" },
@@ -285,8 +307,7 @@ impl Features {
                 if let Found::Broken(why) = found {
                     warn!("{} is broken ({why}) and computed anew", file.path().display());
                 }
-                let pixels = library.pixels(set, request.square, link)?;
-                let features = self.compute(&pixels, request, seen, link)?;
+                let features = self.compute(set, request, seen, library, link)?;
                 // Features that cannot be kept are still features.
                 if lock.is_some()
                     && let Err(error) = file.write(&features)
@@ -311,23 +332,20 @@ impl Features {
 
     fn compute(
         &self,
-        pixels: &Tensor,
+        set: &ImageSet,
         request: &Request<'_>,
         seen: Seen<'_>,
+        library: &mut Library,
         link: &Link<'_>,
     ) -> Result<Tensor, Halt> {
         let _no_grad = tch::no_grad_guard();
-        let (prefix, loaded) = (request.prefix, request.loaded.clone());
-        let encoder = Encoder { prefix, loaded, device: self.device };
-        let images = pixels.size()[0];
+        let encoder = Encoder::new(request.prefix, &request.loaded.weights, self.device)?;
+        let images = set.folder.images.len() as i64;
         let (before, total) = seen.progress(images);
-        let progress =
-            |done| link.progress(Stage::Features, (before + done) as usize, total as usize);
         let mut features: Option<Tensor> = None;
-        for start in (0..images).step_by(BATCH) {
-            progress(start)?;
-            let count = (images - start).min(BATCH as i64);
-            let batch = encoder.encode(&seen.pixels(pixels, start, count)?)?;
+        let mut take = |start: i64, pixels: &Tensor| -> Result<(), Halt> {
+            link.progress(Stage::Features, (before + start) as usize, total as usize)?;
+            let batch = encoder.encode(pixels)?;
             let all = match &mut features {
                 Some(all) => all,
                 empty => {
@@ -336,9 +354,20 @@ impl Features {
                     empty.insert(Tensor::f_empty(shape, (batch.kind(), self.device))?)
                 }
             };
-            all.f_narrow(0, start, count)?.f_copy_(&batch)?;
+            all.f_narrow(0, start, batch.size()[0])?.f_copy_(&batch)?;
+            Ok(())
+        };
+        match seen {
+            Seen::Themselves => library.batches(set, request.square, BATCH, take)?,
+            Seen::View { views, number, .. } => {
+                let pixels = library.pixels(set, request.square, link)?;
+                let view = |image| View { image, number: number.into() };
+                for batch in (0..images).map(view).collect::<Vec<_>>().chunks(BATCH) {
+                    take(batch[0].image, &views.of(&pixels, batch)?)?;
+                }
+            }
         }
-        progress(images)?;
+        link.progress(Stage::Features, (before + images) as usize, total as usize)?;
         features.ok_or_else(|| Halt::Config("there are no images".to_owned()))
     }
 }

@@ -5,9 +5,13 @@
 //! and folding normalisations are operations on this list.
 
 mod batch_norm;
+mod fold;
 mod forward;
+mod fuse;
+mod fused;
 mod op;
 mod order;
+mod plan;
 mod shapes;
 mod tensors;
 
@@ -15,7 +19,10 @@ use spec::config::Freeze;
 use spec::sweep_file::suggest::nearest;
 
 pub use forward::Mode;
+pub use fuse::{Fusion, Step};
+pub use fused::{Activation, Geometry};
 pub use op::{BatchNorm, Conv2d, Op, Padding};
+pub use plan::Plan;
 pub use shapes::Shape;
 pub use tensors::{Layout, Role, TensorSpec};
 

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use tracing::{info, warn};
 
 use crate::backbones::Backbone;
-use crate::data::{Folder, Square, decode_all};
+use crate::data::{Folder, Square, decode_all, decode_in_batches};
 use crate::link::{Halt, Link};
 use crate::recent::Recent;
 use crate::weights::Weights;
@@ -139,6 +139,45 @@ impl Library {
         let pixels = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
         self.pixels.insert(key, pixels.shallow_clone(), bytes.len());
         Ok(pixels)
+    }
+
+    /// The same, `count` at a time and in order, `each` given the place of the first: those in memory,
+    /// or else decoded while `each` is at those before. They are kept when there is room for them.
+    ///
+    /// # Errors
+    /// When an image cannot be decoded, or of `each`.
+    pub fn batches(
+        &mut self,
+        set: &ImageSet,
+        square: Square,
+        count: usize,
+        mut each: impl FnMut(i64, &Tensor) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let images = set.folder.images.len();
+        let key = (set.fingerprint.clone(), square);
+        let shape = |images: usize| [images as i64, square.side.into(), square.side.into(), 3];
+        if let Some(pixels) = self.pixels.get(&key) {
+            for start in (0..images).step_by(count) {
+                let count = count.min(images - start) as i64;
+                each(start as i64, &pixels.f_narrow(0, start as i64, count)?)?;
+            }
+            return Ok(());
+        }
+        info!("decoding {images} images of {}", set.folder.root.display());
+        let bytes = images * square.bytes();
+        let mut kept = (bytes <= MOST_PIXELS).then(|| Vec::with_capacity(bytes));
+        decode_in_batches(&set.folder, square, count, |start, pixels| {
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(pixels);
+            }
+            let count = pixels.len() / square.bytes();
+            each(start as i64, &Tensor::f_from_data_size(pixels, &shape(count), Kind::Uint8)?)
+        })?;
+        if let Some(kept) = kept {
+            let pixels = Tensor::f_from_data_size(&kept, &shape(images), Kind::Uint8)?;
+            self.pixels.insert(key, pixels, bytes);
+        }
+        Ok(())
     }
 
     /// The weights that a run begins with.

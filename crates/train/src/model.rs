@@ -177,7 +177,7 @@ impl Suffix<'_> {
     /// The head's input for a batch: of pixels `[images, height, width, 3]` when nothing is frozen, of
     /// features as [`crate::features::Features::of`] gives them else.
     fn features(&self, inputs: &Tensor, mode: Mode) -> Result<Tensor, TchError> {
-        let Prefix { backbone, cut, pooling } = self.prefix;
+        let Prefix { backbone, cut, pooling, .. } = self.prefix;
         if self.prefix.is_pooled() {
             return Ok(inputs.shallow_clone());
         }
@@ -193,7 +193,7 @@ impl Suffix<'_> {
 
 #[cfg(test)]
 mod tests {
-    use spec::config::{Freeze, Pooling};
+    use spec::config::{Freeze, Pooling, Precision};
 
     use super::*;
     use crate::backbones::{Backbone, Files};
@@ -255,8 +255,12 @@ mod tests {
 
     fn model<'a>(setting: &'a Setting, freeze: &Freeze) -> Model<'a> {
         let first_trainable = setting.backbone.graph.first_trainable(freeze).unwrap();
-        let prefix =
-            Prefix { backbone: &setting.backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
+        let prefix = Prefix {
+            backbone: &setting.backbone,
+            cut: Graph::INPUT,
+            pooling: Pooling::Gap,
+            precision: Precision::Fp32,
+        };
         let start = Start {
             loss: Loss::Binary,
             design: &Design::default(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spec::config::{Augment, Views as HowMany};
+use spec::config::{Augment, Model as Architecture, Views as HowMany};
 use spec::protocol::RunOrder;
 use spec::record::Outcome;
 use spec::run_id::RunId;
@@ -75,7 +75,8 @@ impl Trainer {
         let backbone = Backbone::of_model(&config.model);
         let first_trainable = backbone.graph.first_trainable(&config.model.freeze)?;
         let cut = backbone.graph.cut(first_trainable);
-        let prefix = Prefix { backbone: &backbone, cut, pooling: config.model.pooling };
+        let Architecture { pooling, precision, .. } = config.model;
+        let prefix = Prefix { backbone: &backbone, cut, pooling, precision };
         self.library.expect(first);
         let folders = folders(&config.data)?;
         let mut tasks = Vec::new();
@@ -230,11 +231,10 @@ impl Trainer {
             }
         };
         let pixels = self.library.pixels(set, request.square, link)?;
-        let encoder = (!prefix.is_empty()).then(|| Encoder {
-            prefix,
-            loaded: request.loaded.clone(),
-            device: self.device,
-        });
+        let encoder = match prefix.is_empty() {
+            true => None,
+            false => Some(Encoder::new(prefix, &request.loaded.weights, self.device)?),
+        };
         Ok(Augmented::Drawn(Box::new(Drawn { pixels, views, count, encoder })))
     }
 

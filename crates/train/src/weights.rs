@@ -34,9 +34,20 @@ impl LayerWeights {
         self.0.iter().map(|(role, tensor)| (*role, tensor))
     }
 
+    /// Other handles of the same tensors.
+    pub fn share(&self) -> Self {
+        Self(self.iter().map(|(role, tensor)| (role, tensor.shallow_clone())).collect())
+    }
+
     /// Those that gradients change.
     pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
         self.iter().filter(|(role, _)| role.is_parameter()).map(|(_, tensor)| tensor)
+    }
+}
+
+impl From<Vec<(Role, Tensor)>> for LayerWeights {
+    fn from(tensors: Vec<(Role, Tensor)>) -> Self {
+        Self(tensors)
     }
 }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use spec::config::{Interpolation, Pooling};
+use spec::config::{Interpolation, Pooling, Precision};
 use spec::protocol::{Event, RunOrder};
 use spec::record::Outcome;
 use tch::{Device, Tensor};
@@ -55,7 +55,12 @@ fn without_cut(order: &RunOrder) -> Vec<f64> {
         weights: None,
         images: lane.split.training.clone(),
     };
-    let prefix = Prefix { backbone: &backbone, cut: Graph::INPUT, pooling: Pooling::Gap };
+    let prefix = Prefix {
+        backbone: &backbone,
+        cut: Graph::INPUT,
+        pooling: Pooling::Gap,
+        precision: Precision::Fp32,
+    };
     let start = Start {
         loss,
         design: &Design::default(),

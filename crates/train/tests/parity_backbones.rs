@@ -14,12 +14,11 @@ mod closed_form;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use closed_form::weights::weights;
 use closed_form::{Distance, Fill, Summary, fill, images};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, serialize_to_file};
 use serde::Deserialize;
 use spec::config::{self, Pooling};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use train::backbones::Backbone;
 use train::features::pool;
 use train::graph::{Graph, Layout, Mode, Role, TensorSpec};
@@ -71,38 +70,6 @@ const CLASSES: usize = 1000;
 fn recorded(file: &str) -> Recorded {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(file);
     serde_json::from_slice(&fs_err::read(path).unwrap()).unwrap()
-}
-
-fn filled(spec: &TensorSpec) -> Vec<f32> {
-    let what = match spec.role {
-        Role::Kernel => Fill::Kernel { fan_in: spec.fan_in() as usize },
-        Role::Scale => Fill::Scale,
-        Role::RunningVariance => Fill::Variance,
-        Role::Bias | Role::Shift | Role::RunningMean => Fill::Other,
-    };
-    fill(&spec.name, spec.count(), what)
-}
-
-/// The weights of `backbone`, through a file.
-fn weights(backbone: &Backbone, layout: Layout) -> Weights {
-    let tensors: Vec<_> = backbone
-        .graph
-        .layers()
-        .iter()
-        .flat_map(|layer| layer.tensors(layout))
-        .map(|spec| {
-            let bytes: Vec<u8> = filled(&spec).iter().flat_map(|x| x.to_le_bytes()).collect();
-            (spec, bytes)
-        })
-        .collect();
-    let views = tensors.iter().map(|(spec, bytes)| {
-        let shape = spec.shape.iter().map(|&size| size as usize).collect();
-        (spec.name.as_str(), TensorView::new(Dtype::F32, shape, bytes).unwrap())
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("weights.safetensors");
-    serialize_to_file(views, None, &path).unwrap();
-    Weights::read(backbone, &path, Device::Cpu).unwrap()
 }
 
 /// `[images, features]` times a classifier of 1000 classes, whose kernel is `[classes, features]` in

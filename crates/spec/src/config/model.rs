@@ -26,6 +26,9 @@ pub struct Model {
     /// Which layers of the backbone stay as they are.
     #[serde(default)]
     pub freeze: Freeze,
+    /// What the frozen layers compute in.
+    #[serde(default)]
+    pub precision: Precision,
     /// How the backbone's feature map becomes the head's input.
     #[serde(default)]
     pub pooling: Pooling,
@@ -131,6 +134,40 @@ pub enum Preprocessing {
     Torch,
     /// Less 127, divided by 128: EfficientNet-Lite's.
     Lite,
+}
+
+/// What the frozen layers compute in. Whatever trains is computed in 32 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// The fastest that was shown to leave scores as they are: so far 32 bits, on every device.
+    #[default]
+    Auto,
+    /// 32-bit floats.
+    Fp32,
+    /// 16-bit floats with the range of 32 bits, about three decimal digits: up to twice as fast where
+    /// the processor multiplies them.
+    Bf16,
+}
+
+impl Precision {
+    /// The one that [`Self::Auto`] stands for, or itself.
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        match self {
+            Self::Auto => Self::Fp32,
+            chosen => chosen,
+        }
+    }
+
+    /// The name in sweep files, on disk and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// How the backbone's feature map becomes the head's input.

@@ -3,7 +3,8 @@
 use super::keys::{KEYS, Key};
 use super::suggest::nearest;
 use crate::config::{
-    Augment, Config, Cosine, LearningRateSchedule, Monitor, Shift, Validation, Weights,
+    Augment, Config, Cosine, Freeze, LearningRateSchedule, Model, Monitor, Precision, Shift,
+    Validation, Weights,
 };
 
 /// A rule that a configuration breaks.
@@ -32,12 +33,28 @@ pub(super) fn check(config: &Config) -> Vec<Violation> {
     violations.extend(unused_validation_steps(config));
     violations.extend(too_small_images(config));
     violations.extend(misspelt_weights(&config.model.weights));
+    violations.extend(idle_precision(config));
     violations.extend(overruled_reductions(config));
     violations.extend(endless_warmup(config));
     if let Some(augment) = &config.augment {
         violations.extend(empty_shifts(augment, config.data.image_size));
     }
     violations
+}
+
+/// A precision of frozen layers where none is frozen: the same run under two names.
+fn idle_precision(config: &Config) -> Option<Violation> {
+    let Model { precision, freeze, .. } = &config.model;
+    (*freeze == Freeze::None && *precision == Precision::Bf16).then(|| Violation {
+        message: "bf16 is for frozen layers, and no layer is frozen".to_owned(),
+        help:
+            "set precision = \"auto\" beside freeze = \"none\": what trains is computed in 32 bits"
+                .to_owned(),
+        parts: vec![
+            ("model.precision", "nothing computes in it".to_owned()),
+            ("model.freeze", "everything trains".to_owned()),
+        ],
+    })
 }
 
 /// A schedule sets the learning rate before every epoch, so that a reduction would not last: in Keras

@@ -227,7 +227,7 @@ mod tests {
         [augment] brightness_range, channel_shift_range, cval, fill_mode, height_shift_range, horizontal_flip, rotation_range, shear_range, vertical_flip, views, width_shift_range, zoom_range
         [data] image_size, interpolation, test, train, validation
         [early_stopping] baseline, min_delta, mode, monitor, patience, restore_best_weights, start_from_epoch, verbose
-        [model] backbone, dropout, freeze, hidden, kernel_initializer, output, pooling, preprocessing, weights
+        [model] backbone, dropout, freeze, hidden, kernel_initializer, output, pooling, precision, preprocessing, weights
         [reduce_lr_on_plateau] cooldown, factor, min_delta, min_lr, mode, monitor, patience
         [train] batch_size, class_weight, epochs, label_smoothing, learning_rate, learning_rate_schedule, optimizer, steps_per_epoch, validation_steps
         ");

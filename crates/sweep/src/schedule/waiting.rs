@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use serde::Serialize;
-use spec::config::{Augment, Backbone, Config, Freeze, Interpolation, Pooling, Preprocessing};
+use spec::config::{
+    Augment, Backbone, Config, Freeze, Interpolation, Pooling, Precision, Preprocessing,
+};
 use spec::run_id::{Fingerprints, RunId};
 
 /// What runs of one bundle share: the frozen part of the network and the images that go through it.
@@ -32,6 +34,7 @@ impl Prefix {
             backbone: Backbone,
             preprocessing: Preprocessing,
             freeze: &'a Freeze,
+            precision: Precision,
             pooling: Pooling,
         }
         let shared = Shared {
@@ -42,6 +45,7 @@ impl Prefix {
             backbone: config.model.backbone,
             preprocessing: config.model.preprocessing,
             freeze: &config.model.freeze,
+            precision: config.model.precision.resolved(),
             pooling: config.model.pooling,
         };
         match serde_json::to_vec(&shared) {

@@ -73,13 +73,14 @@ impl Graph {
 }
 
 /// An input of a layer.
-struct Value {
-    tensor: Tensor,
+pub(super) struct Value {
+    pub(super) tensor: Tensor,
     /// Nobody reads it again: its memory may hold the result.
-    reusable: bool,
+    pub(super) reusable: bool,
 }
 
-fn apply(
+/// Computes one layer.
+pub(super) fn apply(
     op: &Op,
     weights: &LayerWeights,
     layout: Layout,

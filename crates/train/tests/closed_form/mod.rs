@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod weights;
+
 use serde::Deserialize;
 
 /// What a tensor is, which decides its range.

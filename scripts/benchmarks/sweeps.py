@@ -1,0 +1,200 @@
+"""Times `sweep run` as users call it; a row's command, which prints one JSON line for each repetition.
+
+Weights are drawn, so that backbones need no download: how good scores are is not measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+# The source document's rows of its pooled model that leave the backbone frozen.
+STUDY = {
+    "batch_size": "[16, 32, 64]",
+    "epochs": "[50, 100]",
+    "learning_rate": "[1e-4, 5e-3]",
+    "patience": "[5, 10, 15]",
+    "steps_per_epoch": "[50, 100, 150]",
+}
+STOPS = {"early_stopping": ["patience = 10"], "reduce_lr_on_plateau": ["patience = 5"]}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command took, all of its processes together; of memory, the one that took most."""
+
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int
+
+    def say(self, units: float) -> None:
+        print(json.dumps({"units": units, **vars(self)}), flush=True)
+
+
+def sweep(arguments: argparse.Namespace, *words: str) -> Ran:
+    """Runs it to its end. The runs' workers are its children, and count with it."""
+    command = [str(arguments.built / "sweep"), *words, "--quiet"]
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"`{' '.join(command)}` failed with exit code {process.returncode}")
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def write(
+    arguments: argparse.Namespace,
+    name: str,
+    *,
+    seeds: int = 1,
+    epochs: int = 50,
+    steps: int = 100,
+    freeze: str = '"all"',
+    factor: str = "",
+    test: bool = True,
+) -> Path:
+    """A sweep file on the plates, with drawn weights. It stops early only as the study does."""
+    sections = {
+        "": [f"strategy = {quoted('ofat')}", f"replicates = {seeds}"],
+        "data": [f"train = {quoted(arguments.plates / 'train')}", f"image_size = {arguments.side}"],
+        "model": [
+            f"backbone = {quoted(arguments.backbone)}",
+            f"weights = {quoted(drawn(arguments, arguments.backbone))}",
+            f"pooling = {quoted(arguments.pooling)}",
+            f"freeze = {freeze}",
+        ],
+        "train": [f"epochs = {epochs}", f"steps_per_epoch = {steps}"],
+    }
+    if test:
+        sections["data"].append(f"test = {quoted(arguments.plates / 'test')}")
+    if factor:
+        sections |= STOPS | {"factors": [factor]}
+    lines = []
+    for section, keys in sections.items():
+        lines += [f"[{section}]"] if section else []
+        lines += keys
+    file = arguments.scratch / f"{name}.toml"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def quoted(value: object) -> str:
+    """As TOML has it; JSON's strings are its strings."""
+    return json.dumps(str(value))
+
+
+def drawn(arguments: argparse.Namespace, backbone: str) -> Path:
+    """Random weights, the same ones every time."""
+    file = arguments.scratch / f"{backbone}.safetensors"
+    if not file.exists():
+        part = file.with_suffix(".part")
+        program = arguments.built / "examples" / "measure"
+        subprocess.run([str(program), "draw", backbone, str(part)], check=True)
+        part.rename(file)
+    return file
+
+
+def emptied(folder: Path, but: str | None = None) -> Path:
+    """Without what an earlier repetition left there, but for one entry."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():
+        if entry.name == but:
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    return folder
+
+
+def results(arguments: argparse.Namespace, name: str) -> Path:
+    return arguments.scratch / f"results-{name}"
+
+
+def heads(arguments: argparse.Namespace) -> None:
+    """Heads on features that are in the cache: a run of one step has computed them."""
+    name = f"heads-{arguments.backbone}-{arguments.pooling}"
+    rates = ", ".join(f"{level}e-4" for level in range(1, arguments.levels + 1))
+    factor = f"learning_rate = [{rates}]" if arguments.levels > 1 else ""
+    many = {"seeds": arguments.seeds, "epochs": arguments.epochs, "factor": factor}
+    file = write(arguments, name, **many, test=False)
+    once = write(arguments, f"{name}-once", epochs=1, steps=1, test=False)
+    folder = results(arguments, name)
+    fuse = ["--no-fuse"] if arguments.no_fuse else []
+    for _ in range(arguments.repetitions):
+        emptied(folder, but="cache")
+        sweep(arguments, "run", str(once), "--results", str(folder))
+        ran = sweep(arguments, "run", str(file), "--results", str(folder), *fuse)
+        ran.say(arguments.levels * arguments.seeds)
+
+
+def block(arguments: argparse.Namespace) -> None:
+    """Steps of the last ten layers, as the run's own metrics have them, without the first epoch."""
+    arguments.backbone = "resnet50_keras"
+    steps, folder = 10, results(arguments, "block")
+    freeze = "{ unfreeze_last = 10 }"
+    file = write(arguments, "block", epochs=4, steps=steps, freeze=freeze, test=False)
+    for _ in range(arguments.repetitions):
+        emptied(folder, but="cache")
+        peak = sweep(arguments, "run", str(file), "--results", str(folder)).peak_bytes
+        (table,) = folder.glob("runs/*/metrics.csv")
+        with table.open() as lines:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(lines)]
+        for epoch in seconds[1:]:
+            # What the processor spent on one epoch is not recorded.
+            print(json.dumps({"units": steps, "seconds": epoch, "peak_bytes": peak}))
+
+
+def study(arguments: argparse.Namespace) -> None:
+    """All runs from nothing, or, for comparison, one run of one step: little more than the pass."""
+    if getattr(arguments, "pass"):
+        files = [write(arguments, "pass", epochs=1, steps=1)]
+    else:
+        files = [
+            write(arguments, f"study-{name}", seeds=10, factor=f"{name} = {levels}")
+            for name, levels in STUDY.items()
+        ]
+    folder = emptied(results(arguments, "study"))
+    sweep(arguments, "run", *map(str, files), "--results", str(folder)).say(1)
+
+
+def grow(arguments: argparse.Namespace) -> None:
+    """So many runs from nothing."""
+    file = write(arguments, f"grow-{arguments.runs}", seeds=arguments.runs)
+    folder = emptied(results(arguments, "grow"))
+    sweep(arguments, "run", str(file), "--results", str(folder)).say(arguments.runs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    work = {"heads": heads, "block": block, "study": study, "grow": grow}
+    parser.add_argument("work", choices=work)
+    parser.add_argument("--built", type=Path, required=True)
+    parser.add_argument("--plates", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--pooling", default="gap")
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--levels", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--no-fuse", action="store_true")
+    parser.add_argument("--pass", action="store_true")
+    parser.add_argument("--repetitions", type=int, default=1)
+    arguments = parser.parse_args()
+    arguments.scratch.mkdir(parents=True, exist_ok=True)
+    work[arguments.work](arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -96,7 +96,8 @@ impl Bench {
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
-        fs_err::read_to_string(self.path(name)).unwrap()
+        let text = fs_err::read_to_string(self.path(name)).unwrap();
+        text.split_inclusive('\n').map(redact_time_cell).collect()
     }
 
     /// Tells the fake worker what to do, from nothing.
@@ -300,7 +301,17 @@ fn redact_seconds(text: &str) -> String {
             words[place].remove(0);
         }
     }
-    words.concat()
+    words.concat().split_inclusive('\n').map(redact_time_cell).collect()
+}
+
+/// `| 5000 | 0.1 s |` -> `| 5000 | T.T s |`: what runs took stands last in its table.
+fn redact_time_cell(line: &str) -> String {
+    match line.trim_end().strip_suffix(" s |").and_then(|line| line.rsplit_once(' ')) {
+        Some((rest, number)) if number.parse::<f64>().is_ok() => {
+            format!("{rest} {} s |\n", number.replace(|c: char| c.is_ascii_digit(), "T"))
+        }
+        _ => line.to_owned(),
+    }
 }
 
 fn read_all(mut from: impl std::io::Read + Send + 'static) -> thread::JoinHandle<String> {

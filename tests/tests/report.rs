@@ -25,17 +25,27 @@ fn unlabelled_test_images_get_a_submission() {
 
     with --set test="data/plates" --set batch_size=16
 
-    | factor     | level         |              score | validation accuracy | seeds |  std |     min - max |
-    | ---------- | ------------- | -----------------: | ------------------: | ----: | ---: | ------------: |
-    | batch_size | 16 (baseline) | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
-    | batch_size | 32            | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
-    | batch_size | 64            | awaits leaderboard |               68750 |     2 | 8839 | 62500 - 75000 |
+    | factor     | level         |              score | validation accuracy | 95 % interval | difference |   p | verdict              | seeds |
+    | ---------- | ------------- | -----------------: | ------------------: | ------------: | ---------: | --: | -------------------- | ----: |
+    | batch_size | 16 (baseline) | awaits leaderboard |               68750 |   815 - 99997 |          - |   - | the baseline         |     2 |
+    | batch_size | 32            | awaits leaderboard |               68750 |   815 - 99997 | 0 (0 to 0) |   - | changes nothing here |     2 |
+    | batch_size | 64            | awaits leaderboard |               68750 |   815 - 99997 | 0 (0 to 0) |   - | changes nothing here |     2 |
 
     The test images have no labels here: a score comes from the leaderboard, and the validation accuracy stands beside it.
 
-    One validation image of 8 is worth 12500 points. The standard error of one score near 68750 is 16388 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    One validation image of 8 is worth 12500 points.
+
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16 (baseline) | 8839 | 62500 - 75000 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32            | 8839 | 62500 - 75000 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 64            | 8839 | 62500 - 75000 |      3 |     300 |        9600 | T.T s |
     "#);
     assert_eq!(ran.stdout.matches("submission.csv").count(), 6, "{}", ran.stdout);
 }
@@ -47,19 +57,29 @@ fn without_test_images_the_score_is_the_validation_accuracy() {
     bench.write("base.toml", &base);
     let ran = bench.sweep(&["run", "batch_size.toml", "--score-format", "percent"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    insta::assert_snapshot!(ran.stdout, @"
+    insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | validation accuracy (%) | seeds |  std |     min - max |
-    | ---------- | ------------- | ----------------------: | ----: | ---: | ------------: |
-    | batch_size | 16            |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
-    | batch_size | 32 (baseline) |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
-    | batch_size | 64            |                   68.75 |     2 | 8.84 | 62.50 - 75.00 |
+    | factor     | level         | validation accuracy (%) | 95 % interval |          difference |   p | verdict              | seeds |
+    | ---------- | ------------- | ----------------------: | ------------: | ------------------: | --: | -------------------- | ----: |
+    | batch_size | 16            |                   68.75 | 0.82 - 100.00 | 0.00 (0.00 to 0.00) |   - | changes nothing here |     2 |
+    | batch_size | 32 (baseline) |                   68.75 | 0.82 - 100.00 |                   - |   - | the baseline         |     2 |
+    | batch_size | 64            |                   68.75 | 0.82 - 100.00 | 0.00 (0.00 to 0.00) |   - | changes nothing here |     2 |
 
-    One validation image of 8 is worth 12.50 percentage points. The standard error of one score near 68.75 is 16.39 percentage points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    One validation image of 8 is worth 12.50 percentage points.
+
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
-    ");
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16            | 8.84 | 62.50 - 75.00 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32 (baseline) | 8.84 | 62.50 - 75.00 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 64            | 8.84 | 62.50 - 75.00 |      3 |     300 |        9600 | T.T s |
+    "#);
 }
 
 #[test]
@@ -94,8 +114,8 @@ fn a_baseline_outside_the_levels_shows_its_value() {
     ");
     let ran = bench.sweep(&["run", "two.toml"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let scores: Vec<&str> = ran
-        .stdout
+    let table = ran.stdout.split("What the runs took").next().unwrap();
+    let scores: Vec<&str> = table
         .lines()
         .filter(|line| line.contains("(baseline)"))
         .map(|line| line.split('|').nth(3).unwrap().trim())
@@ -122,15 +142,25 @@ fn scores_on_different_images_are_told_apart() {
     insta::assert_snapshot!(table, @"
     # test
 
-    | factor | level                | score | measured on                             | seeds | std | min - max |
-    | ------ | -------------------- | ----: | --------------------------------------- | ----: | --: | --------: |
-    | test   | data/test (baseline) | 58736 | 744 test images                         |     1 |   - |         - |
-    | test   | data/plates          | 62500 | 8 validation images; awaits leaderboard |     1 |   - |         - |
-    | test   | off                  | 62500 | 8 validation images                     |     1 |   - |         - |
+    | factor | level                | score | measured on                             | 95 % interval | seeds |
+    | ------ | -------------------- | ----: | --------------------------------------- | ------------: | ----: |
+    | test   | data/test (baseline) | 58736 | 744 test images                         | 55102 - 62300 |     1 |
+    | test   | data/plates          | 62500 | 8 validation images; awaits leaderboard | 24486 - 91476 |     1 |
+    | test   | off                  | 62500 | 8 validation images                     | 24486 - 91476 |     1 |
 
     Rows are measured on different images, as their column says: only scores that are measured on the same can be compared.
 
+    Intervals are 95 %, over other test images for these trained models.
+
     test: off trained exactly as data/plates did, under every seed: here the difference changes nothing.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor | level                | std | min - max | epochs | updates | images seen |  time |
+    | ------ | -------------------- | --: | --------: | -----: | ------: | ----------: | ----: |
+    | test   | data/test (baseline) |   - |         - |      3 |     300 |        9600 | T.T s |
+    | test   | data/plates          |   - |         - |      3 |     300 |        9600 | T.T s |
+    | test   | off                  |   - |         - |      3 |     300 |        9600 | T.T s |
     ");
 }
 
@@ -147,17 +177,27 @@ fn reports_come_from_the_results_folder_alone() {
     assert_eq!(bench.sweep(&["report"]).stdout, ran.stdout);
     assert_eq!(bench.sweep(&["report", "batch_size"]).stdout, ran.stdout);
     assert_eq!(bench.read("results/batch_size/report.md"), ran.stdout, "made anew");
-    insta::assert_snapshot!(bench.sweep(&["report", "--score-format", "fraction"]).stdout, @"
+    insta::assert_snapshot!(bench.sweep(&["report", "--score-format", "fraction"]).stdout, @r#"
     # batch_size
 
-    | factor     | level         |  score | seeds |    std |       min - max |
-    | ---------- | ------------- | -----: | ----: | -----: | --------------: |
-    | batch_size | 16            | 0.5800 |     2 | 0.0124 | 0.5712 - 0.5887 |
-    | batch_size | 32 (baseline) | 0.5961 |     2 | 0.0124 | 0.5874 - 0.6048 |
-    | batch_size | 64            | 0.6284 |     2 | 0.0124 | 0.6196 - 0.6371 |
+    | factor     | level         |  score |   95 % interval |                   difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | -----: | --------------: | ---------------------------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16            | 0.5800 | 0.4577 - 0.6954 | -0.0161 (-0.0161 to -0.0161) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 32 (baseline) | 0.5961 | 0.4731 - 0.7108 |                            - |     - | the baseline                            |     2 |
+    | batch_size | 64            | 0.6284 | 0.5037 - 0.7416 | +0.0323 (+0.0323 to +0.0323) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
-    One test image of 744 is worth 0.0013. The standard error of one score near 0.5961 is 0.0180 (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
-    ");
+    One test image of 744 is worth 0.0013.
+
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level         |    std |       min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------- | -----: | --------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16            | 0.0124 | 0.5712 - 0.5887 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32 (baseline) | 0.0124 | 0.5874 - 0.6048 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 64            | 0.0124 | 0.6196 - 0.6371 |      3 |     300 |        9600 | T.T s |
+    "#);
     let json = bench.sweep(&["report", "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["rows"][0]["score"]["n"], 2);
@@ -207,13 +247,21 @@ fn random_weights_are_never_taken_for_a_result() {
 
     **Not a result:** rows marked [random weights] ran on a backbone with random weights in place of pretrained ones. They show that the sweep runs, and say nothing about the backbone or its settings.
 
-    | factor     | level                          | score | seeds |  std |     min - max |
-    | ---------- | ------------------------------ | ----: | ----: | ---: | ------------: |
-    | batch_size | 16 [random weights]            | 57997 |     2 | 1236 | 57123 - 58870 |
-    | batch_size | 32 (baseline) [random weights] | 59610 |     2 | 1236 | 58736 - 60483 |
-    | batch_size | 64 [random weights]            | 62836 |     2 | 1236 | 61962 - 63709 |
+    | factor     | level                          | score | seeds |
+    | ---------- | ------------------------------ | ----: | ----: |
+    | batch_size | 16 [random weights]            | 57997 |     2 |
+    | batch_size | 32 (baseline) [random weights] | 59610 |     2 |
+    | batch_size | 64 [random weights]            | 62836 |     2 |
 
-    One test image of 744 is worth 134 points. The standard error of one score near 59610 is 1799 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    One test image of 744 is worth 134 points.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level                          |  std |     min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------------------------ | ---: | ------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16 [random weights]            | 1236 | 57123 - 58870 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32 (baseline) [random weights] | 1236 | 58736 - 60483 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 64 [random weights]            | 1236 | 61962 - 63709 |      3 |     300 |        9600 | T.T s |
     ");
     let csv = bench.read("results/batch_size/runs.csv");
     let column = csv.lines().next().unwrap().split(',').position(|name| name == "random_weights");

@@ -8,17 +8,27 @@ use crate::bench::Bench;
 fn the_first_run_does_all_and_the_second_nothing() {
     let bench = Bench::new();
     let ran = bench.sweep(&["run", "batch_size.toml"]);
-    insta::assert_snapshot!(ran.stdout, @"
+    insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | score | seeds |  std |     min - max |
-    | ---------- | ------------- | ----: | ----: | ---: | ------------: |
-    | batch_size | 16            | 57997 |     2 | 1236 | 57123 - 58870 |
-    | batch_size | 32 (baseline) | 59610 |     2 | 1236 | 58736 - 60483 |
-    | batch_size | 64            | 62836 |     2 | 1236 | 61962 - 63709 |
+    | factor     | level         | score | 95 % interval |             difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | ----: | ------------: | ---------------------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16            | 57997 | 45774 - 69540 | -1613 (-1613 to -1613) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |                      - |     - | the baseline                            |     2 |
+    | batch_size | 64            | 62836 | 50374 - 74160 | +3226 (+3226 to +3226) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
-    One test image of 744 is worth 134 points. The standard error of one score near 59610 is 1799 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
-    ");
+    One test image of 744 is worth 134 points.
+
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16            | 1236 | 57123 - 58870 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32 (baseline) | 1236 | 58736 - 60483 |      3 |     300 |        9600 | T.T s |
+    | batch_size | 64            | 1236 | 61962 - 63709 |      3 |     300 |        9600 | T.T s |
+    "#);
     insta::assert_snapshot!(ran.stderr, @"
     6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
     [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
@@ -103,21 +113,30 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     });
     let ran = bench.sweep(&["run", "batch_size.toml"]);
     assert_eq!(ran.code, 3);
-    insta::assert_snapshot!(ran.stdout, @"
+    insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | score | seeds |  std |     min - max | not finished    |
-    | ---------- | ------------- | ----: | ----: | ---: | ------------: | --------------- |
-    | batch_size | 16            | 57123 |     1 |    - |             - | 1 of 2 failed   |
-    | batch_size | 32 (baseline) | 59610 |     2 | 1236 | 58736 - 60483 |                 |
-    | batch_size | 64            |     - |     0 |    - |             - | 2 of 2 diverged |
+    | factor     | level         | score | 95 % interval |             difference |   p | verdict                                                              | seeds | not finished    |
+    | ---------- | ------------- | ----: | ------------: | ---------------------: | --: | -------------------------------------------------------------------- | ----: | --------------- |
+    | batch_size | 16            | 57123 | 53477 - 60712 | -1613 (-6611 to +3397) |   - | too few seeds to tell: 7 needed, 1 here (these two models: p = 0.56) |     1 | 1 of 2 failed   |
+    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |                      - |   - | the baseline                                                         |     2 |                 |
+    | batch_size | 64            |     - |             - |                      - |   - | -                                                                    |     0 | 2 of 2 diverged |
 
-    One test image of 744 is worth 134 points. The standard error of one score near 59610 is 1799 points (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.
+    One test image of 744 is worth 134 points.
+
+    Intervals are 95 %: those of scores over other seeds and other test images, or other test images for these trained models, those of differences over other test images for these trained models. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+
+    What the runs took, in the mean over seeds, and how seeds differ:
+
+    | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
+    | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
+    | batch_size | 16            |    - |             - |      3 |     300 |        9600 | T.T s |
+    | batch_size | 32 (baseline) | 1236 | 58736 - 60483 |      3 |     300 |        9600 | T.T s |
 
     Not finished:
     - 1 x failed: scripted failure
     - 2 x diverged: the loss became infinite
-    ");
+    "#);
     insta::assert_snapshot!(ran.stderr, @"
     6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
     [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])

@@ -40,31 +40,31 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
         }
         shown += "\n";
     }
-    insta::assert_snapshot!(shown, @r"
-        augment (Augmentation, x5): augment = [off*] [flips] [strong]
-        base (Baseline, x1)
-        batch_size (Batch size, x5): batch_size = [16] [32*] [64]
-        epochs (Epochs, x5): epochs = [50*] [100]
-        freeze (Base frozen or not, x3): freeze = [all*] [none]
-        learning_rate (Learning rate, x5): learning_rate = [0.0001*] [0.005]
-        model (Model, x5): model = [EfficientNet-Lite0 + GAP*] [EfficientNet-Lite0 + Flatten]
-        patience (Patience of early stopping, x5): patience = [5] [10*] [15]
-        steps_per_epoch (Steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
-        steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
-        unfreeze (Last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
-        a_base (Model A: base frozen or not, x3): freeze = [all*] [none]
-        a_batch_size (Model A: batch size, x5): batch_size = [16] [32*] [64]
-        a_epochs (Model A: epochs, x5): epochs = [50*] [100]
-        a_learning_rate (Model A: learning rate, x5): learning_rate = [0.0001*] [0.005]
-        a_patience (Model A: patience, x5): patience = [5] [10*] [15]
-        a_steps_per_epoch (Model A: steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
-        b_freeze (Model B: last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
-        b_model (Model B against model A's network, x5): model = [ResNet50 + GAP*] [InceptionResNetV2 + Flatten]
-        b_steps_per_epoch (Model B: steps per epoch, x5): steps_per_epoch = [100*] [7]
-        model_a (Model A: InceptionResNetV2 + Flatten, x1)
-        model_a_validated (Model A with validation images, x1)
-        model_b (Model B: ResNet50 + GlobalAveragePooling2D, x1)
-        ");
+    insta::assert_snapshot!(shown, @"
+    augment (Augmentation, x10): augment = [off*] [flips] [strong]
+    base (Baseline, x1)
+    batch_size (Batch size, x10): batch_size = [16] [32*] [64]
+    epochs (Epochs, x10): epochs = [50*] [100]
+    freeze (Base frozen or not, x3): freeze = [all*] [none]
+    learning_rate (Learning rate, x10): learning_rate = [0.0001*] [0.005]
+    model (Model, x5): model = [EfficientNet-Lite0 + GAP*] [EfficientNet-Lite0 + Flatten]
+    patience (Patience of early stopping, x10): patience = [5] [10*] [15]
+    steps_per_epoch (Steps per epoch, x10): steps_per_epoch = [50] [100*] [150]
+    steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
+    unfreeze (Last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
+    a_base (Model A: base frozen or not, x3): freeze = [all*] [none]
+    a_batch_size (Model A: batch size, x5): batch_size = [16] [32*] [64]
+    a_epochs (Model A: epochs, x5): epochs = [50*] [100]
+    a_learning_rate (Model A: learning rate, x5): learning_rate = [0.0001*] [0.005]
+    a_patience (Model A: patience, x5): patience = [5] [10*] [15]
+    a_steps_per_epoch (Model A: steps per epoch, x5): steps_per_epoch = [50] [100*] [150]
+    b_freeze (Model B: last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
+    b_model (Model B against model A's network, x5): model = [ResNet50 + GAP*] [InceptionResNetV2 + Flatten]
+    b_steps_per_epoch (Model B: steps per epoch, x5): steps_per_epoch = [100*] [7]
+    model_a (Model A: InceptionResNetV2 + Flatten, x1)
+    model_a_validated (Model A with validation images, x1)
+    model_b (Model B: ResNet50 + GlobalAveragePooling2D, x1)
+    ");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod alike;
 mod collect;
 mod frame;
 pub mod grid;
+mod judge;
 mod markdown;
 mod runs_csv;
 mod score;
@@ -12,11 +13,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use spec::record::{Outcome, Plan};
+use spec::record::{Finished, Outcome, Plan};
 
 pub use alike::Alike;
 pub use collect::{Entry, PlanRow, collect, level_cell, rows};
 pub use frame::FrameError;
+pub use judge::Judgement;
 pub use markdown::markdown;
 pub use runs_csv::runs_csv;
 pub use score::{Basis, ScoreFormat};
@@ -73,6 +75,23 @@ pub struct Row {
     pub folds: Option<Summary>,
     /// How many runs did not finish, by how they ended; `waiting` for those not run.
     pub unfinished: Vec<(String, usize)>,
+    /// What its runs took, in the mean over finished seeds.
+    pub effort: Option<Effort>,
+    /// What may be said of it.
+    pub judged: Judgement,
+}
+
+/// What runs took: levels of one factor differ in that too, and may differ by it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Effort {
+    /// Epochs really trained.
+    pub epochs: f64,
+    /// Optimiser steps.
+    pub updates: f64,
+    /// Images that went through them, repeats included.
+    pub images: f64,
+    /// Wall-clock seconds from start to end; of fused runs, beside each other.
+    pub seconds: f64,
 }
 
 /// Some numbers in short.
@@ -131,23 +150,30 @@ impl Table {
     /// When the aggregation fails, which no input should make it do.
     pub fn new(plan: &Plan, entries: &[Entry]) -> Result<Self, FrameError> {
         let summaries = frame::summarize(entries)?;
-        let rows = summaries.into_iter().map(|(row, score, validation)| {
-            let of_row = || entries.iter().filter(|entry| entry.row == row);
-            let first = of_row().next();
-            Ok(Row {
-                factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
-                level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
-                baseline: first.is_some_and(|entry| entry.baseline),
-                stand_in: of_row().any(|entry| entry.stand_in),
-                seeds: of_row().count(),
-                basis: the_same(of_row().filter_map(|entry| entry.basis)),
-                images: the_same(of_row().filter_map(Entry::images)),
-                score,
-                validation,
-                folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
-                unfinished: unfinished(of_row()),
-            })
-        });
+        let rows =
+            summaries.into_iter().map(|(row, score, validation)| -> Result<Row, FrameError> {
+                let of_row = || entries.iter().filter(|entry| entry.row == row);
+                let first = of_row().next();
+                Ok(Row {
+                    factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
+                    level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
+                    baseline: first.is_some_and(|entry| entry.baseline),
+                    stand_in: of_row().any(|entry| entry.stand_in),
+                    seeds: of_row().count(),
+                    basis: the_same(of_row().filter_map(|entry| entry.basis)),
+                    images: the_same(of_row().filter_map(Entry::images)),
+                    score,
+                    validation,
+                    folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
+                    unfinished: unfinished(of_row()),
+                    effort: effort(of_row()),
+                    judged: Judgement::default(),
+                })
+            });
+        let mut rows = rows.collect::<Result<Vec<Row>, FrameError>>()?;
+        for (judged, row) in judge::judgements(&rows, entries).into_iter().zip(&mut rows) {
+            row.judged = judged;
+        }
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
             sweep: plan.sweep.clone(),
@@ -156,7 +182,7 @@ impl Table {
             basis: the_same(finished.iter().filter_map(|entry| entry.basis)),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),
-            rows: rows.collect::<Result<_, FrameError>>()?,
+            rows,
             alike: alike::alike(entries),
             causes: causes(entries),
             submissions: submissions(&finished),
@@ -174,6 +200,21 @@ fn unfinished<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(String, usiz
         }
     }
     counts
+}
+
+fn effort<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<Effort> {
+    let taken =
+        entries.filter_map(|entry| Some((entry.finished()?, entry.result.as_ref()?.seconds)));
+    let taken: Vec<_> = taken.collect();
+    let mean = |of: &dyn Fn(&(&Finished, f64)) -> f64| {
+        taken.iter().map(of).sum::<f64>() / taken.len() as f64
+    };
+    (!taken.is_empty()).then(|| Effort {
+        epochs: mean(&|(finished, _)| finished.epochs.into()),
+        updates: mean(&|(finished, _)| finished.updates as f64),
+        images: mean(&|(finished, _)| finished.images_seen as f64),
+        seconds: mean(&|(_, seconds)| *seconds),
+    })
 }
 
 fn the_same<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {

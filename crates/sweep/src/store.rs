@@ -3,6 +3,7 @@
 //! Every file but the attempts' logs is written aside, synced and renamed, so it is whole or not there;
 //! `result.json` comes last, so a run is done or open and nothing between.
 
+mod answers;
 mod atomic;
 mod attempt;
 mod claims;
@@ -15,6 +16,7 @@ mod tables;
 use spec::paths::{ResultsDir, RunDir};
 use spec::record::{Plan, RunResult};
 
+pub use answers::{Answers, read_answers};
 pub use attempt::{Attempt, Ended};
 pub use claims::{AtWork, Claims, Whose, at_work};
 pub use error::{ReadError, StoreError, WriteError};

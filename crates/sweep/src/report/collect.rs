@@ -1,11 +1,12 @@
 //! From the results folder to one entry for each run of each row.
 
+use rayon::prelude::*;
 use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
 use spec::record::{Finished, Plan, PlanRun, RunResult};
 
 use super::Basis;
-use crate::store::{self, ReadError};
+use crate::store::{self, Answers, ReadError};
 
 /// A run as it stands in a row. A run that several rows share has an entry in each.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Entry {
     pub result: Option<RunResult>,
     /// What its score is measured on; absent unless it finished.
     pub basis: Option<Basis>,
+    /// Which of those images it told right, where that is known.
+    pub answers: Option<Answers>,
     /// Whether its backbone began with random weights, which stand in for pretrained ones.
     pub stand_in: bool,
 }
@@ -48,6 +51,15 @@ impl Entry {
             Basis::Test => finished.test.map(|test| test.accuracy()),
             Basis::Validation => self.validation(),
             Basis::Leaderboard | Basis::Nothing => None,
+        }
+    }
+
+    /// What is known here of how well it does: the score, or the validation accuracy where the leaderboard
+    /// has the labels.
+    pub fn measured(&self) -> Option<f64> {
+        match self.basis? {
+            Basis::Leaderboard => self.validation(),
+            Basis::Test | Basis::Validation | Basis::Nothing => self.score(),
         }
     }
 
@@ -130,6 +142,7 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
                 dir: run_dir,
                 result,
                 basis: None,
+                answers: None,
                 stand_in: false,
             };
             let config = store::read_config(&entry.dir)?.map(|config| config.config);
@@ -139,7 +152,18 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
             entries.push(entry);
         }
     }
+    entries.par_iter_mut().for_each(|entry| entry.answers = answers(entry));
     Ok(entries)
+}
+
+fn answers(entry: &Entry) -> Option<Answers> {
+    let finished = entry.finished()?;
+    let (set, measured) = match entry.basis? {
+        Basis::Test => ("test", finished.test?),
+        Basis::Leaderboard | Basis::Validation => ("validation", finished.validation?),
+        Basis::Nothing => return None,
+    };
+    store::read_answers(&entry.dir, set, measured)
 }
 
 fn basis(entry: &Entry, config: Option<&Config>) -> Option<Basis> {

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use stats::interval::{Covers, Interval};
+
 use super::grid::{Column, grid};
-use super::{Alike, Basis, Row, ScoreFormat, Summary, Table, level_cell};
+use super::{Alike, Basis, Effort, Row, ScoreFormat, Summary, Table, level_cell};
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "**Not a result:** rows marked [random weights] ran on a backbone with random weights in \
@@ -44,11 +46,14 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
         paragraph(
             "With folds a run trains a model for each. Its validation accuracy counts every training \
              image once, told by the model that was not trained on it; test images get the mean of the \
-             models' probabilities. Beside it stand mean and deviation of the single folds, of all seeds."
+             models' probabilities. Mean and deviation of folds are of the single ones, of all seeds."
                 .to_owned(),
         );
     }
-    if let Some(line) = precision(table, format) {
+    if let Some(line) = worth(table, format) {
+        paragraph(line);
+    }
+    if let Some(line) = basis_of_verdicts(table, format) {
         paragraph(line);
     }
     for Alike { factor, first, others } in &table.alike {
@@ -56,6 +61,12 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
             "{factor}: {} trained exactly as {first} did, under every seed: here the difference \
              changes nothing.",
             others.join(" and "),
+        ));
+    }
+    if let Some(effort) = effort(table, format) {
+        paragraph(format!(
+            "What the runs took, in the mean over seeds, and how seeds differ:\n\n{}",
+            effort.trim_end()
         ));
     }
     if !table.causes.is_empty() {
@@ -90,11 +101,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         })
     };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &|row| {
-        let cell = level_cell(&row.level, row.baseline);
-        let mark = if row.stand_in { " [random weights]" } else { "" };
-        format!("{cell}{mark}").trim_start().to_owned()
-    }));
+    columns.push(column("level", false, &level));
     match table.basis {
         Some(Basis::Leaderboard) => {
             columns.push(column("score", true, &|row| match row.finished() {
@@ -114,26 +121,31 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     if table.is_mixed() {
         columns.push(column("measured on", false, &measured_on));
     }
-    columns.push(column("seeds", true, &|row| row.finished().to_string()));
-    columns.push(column("std", true, &|row| {
-        let std = row.measured().and_then(|summary| summary.std);
-        std.map_or_else(dash, |std| format.difference(std))
-    }));
-    columns.push(column("min - max", true, &|row| match row.measured() {
-        Some(Summary { n: 2.., min, max, .. }) => {
-            format!("{} - {}", format.score(min), format.score(max))
-        }
-        _ => dash(),
-    }));
-    if table.rows.iter().any(|row| row.folds.is_some()) {
-        columns.push(column("mean of folds", true, &|row| {
-            row.folds.map_or_else(dash, |folds| format.score(folds.mean))
-        }));
-        columns.push(column("std of folds", true, &|row| {
-            let std = row.folds.and_then(|folds| folds.std);
-            std.map_or_else(dash, |std| format.difference(std))
+    if table.rows.iter().any(|row| row.judged.score.is_some()) {
+        columns.push(column("95 % interval", true, &|row| {
+            let interval = row.judged.score.as_ref().and_then(|score| score.interval);
+            interval.map_or_else(dash, |Interval { low, high }| {
+                format!("{} - {}", format.score(low), format.score(high))
+            })
         }));
     }
+    if table.rows.iter().any(|row| row.judged.comparison.is_some()) {
+        columns.push(column("difference", true, &|row| difference(row, format)));
+        columns.push(column("p", true, &|row| {
+            let p = row.judged.comparison.as_ref().and_then(|comparison| comparison.p);
+            p.map_or_else(dash, p_value)
+        }));
+        columns.push(column(
+            "verdict",
+            false,
+            &|row| match (&row.judged.comparison, row.baseline) {
+                (Some(comparison), _) => comparison.verdict.to_string(),
+                (None, true) => "the baseline".to_owned(),
+                (None, false) => dash(),
+            },
+        ));
+    }
+    columns.push(column("seeds", true, &|row| row.finished().to_string()));
     if table.rows.iter().any(|row| !row.unfinished.is_empty()) {
         columns.push(column("not finished", false, &|row| {
             let words = row.unfinished.iter().map(|(how, count)| (how, count));
@@ -143,6 +155,125 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         }));
     }
     columns
+}
+
+fn level(row: &Row) -> String {
+    let cell = level_cell(&row.level, row.baseline);
+    let mark = if row.stand_in { " [random weights]" } else { "" };
+    format!("{cell}{mark}").trim_start().to_owned()
+}
+
+/// The difference to the baseline, with its interval.
+fn difference(row: &Row, format: ScoreFormat) -> String {
+    let Some(comparison) = &row.judged.comparison else { return dash() };
+    let difference = &comparison.difference;
+    let estimate = format.signed(difference.estimate);
+    match difference.interval {
+        Some(Interval { low, high }) => {
+            format!("{estimate} ({} to {})", format.signed(low), format.signed(high))
+        }
+        None => estimate,
+    }
+}
+
+/// How seeds differ, and what the runs took, for the rows that have finished.
+fn effort(table: &Table, format: ScoreFormat) -> Option<String> {
+    let rows: Vec<&Row> = table.rows.iter().filter(|row| row.effort.is_some()).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let column = |heading: &str, right, cell: &dyn Fn(&Row) -> String| Column {
+        heading: heading.to_owned(),
+        right,
+        cells: rows.iter().map(|row| cell(row)).collect(),
+    };
+    let number = |heading: &str, of: &dyn Fn(&Effort) -> f64| {
+        column(heading, true, &|row| {
+            row.effort.as_ref().map_or_else(dash, |effort| format!("{:.0}", of(effort)))
+        })
+    };
+    let mut columns = vec![
+        column("factor", false, &|row| row.factor.clone()),
+        column("level", false, &level),
+        column("std", true, &|row| {
+            let std = row.measured().and_then(|summary| summary.std);
+            std.map_or_else(dash, |std| format.difference(std))
+        }),
+        column("min - max", true, &|row| match row.measured() {
+            Some(Summary { n: 2.., min, max, .. }) => {
+                format!("{} - {}", format.score(min), format.score(max))
+            }
+            _ => dash(),
+        }),
+    ];
+    if rows.iter().any(|row| row.folds.is_some()) {
+        columns.push(column("mean of folds", true, &|row| {
+            row.folds.map_or_else(dash, |folds| format.score(folds.mean))
+        }));
+        columns.push(column("std of folds", true, &|row| {
+            let std = row.folds.and_then(|folds| folds.std);
+            std.map_or_else(dash, |std| format.difference(std))
+        }));
+    }
+    columns.push(number("epochs", &|effort| effort.epochs));
+    columns.push(number("updates", &|effort| effort.updates));
+    columns.push(number("images seen", &|effort| effort.images));
+    columns.push(column("time", true, &|row| {
+        row.effort.as_ref().map_or_else(dash, |effort| format!("{:.1} s", effort.seconds))
+    }));
+    Some(grid(&columns))
+}
+
+/// What intervals and verdicts rest on.
+fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
+    let judged = || table.rows.iter().map(|row| &row.judged);
+    let scores = covers(judged().filter_map(|judged| Some(judged.score.as_ref()?.covers)))?;
+    let compared: Vec<_> = judged().filter_map(|judged| judged.comparison.as_ref()).collect();
+    let differences = covers(compared.iter().map(|comparison| comparison.difference.covers));
+    let mut text = match differences {
+        Some(differences) if differences != scores => {
+            format!(
+                "Intervals are 95 %: those of scores over {scores}, those of differences over \
+                 {differences}."
+            )
+        }
+        _ => format!("Intervals are 95 %, over {scores}."),
+    };
+    if compared.is_empty() {
+        return Some(text);
+    }
+    text.push_str(
+        " Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at \
+         most one table of twenty is any \"better\" or \"worse\" a false one.",
+    );
+    let detectable = || compared.iter().filter_map(|comparison| comparison.detectable);
+    match (detectable().reduce(f64::min), detectable().reduce(f64::max)) {
+        (Some(least), Some(most)) => {
+            let (least, most) = (format.difference(least), format.difference(most));
+            let size = if least == most { least } else { format!("{least} to {most}") };
+            let _ = write!(
+                text,
+                " A true difference of {size}{} would have been seen four times in five.",
+                format.unit(),
+            );
+        }
+        _ => {
+            text.push_str(" With so few seeds no difference could have been shown, however large.")
+        }
+    }
+    Some(text)
+}
+
+/// What intervals allow for, each once.
+fn covers(of: impl Iterator<Item = Covers>) -> Option<String> {
+    let mut words: Vec<&str> = of.map(Covers::words).collect();
+    words.sort_unstable();
+    words.dedup();
+    (!words.is_empty()).then(|| words.join(", or "))
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
 /// What the numbers of a row were measured on.
@@ -164,23 +295,17 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// What one image is worth and how far one score can be trusted, so that nobody over-reads it.
-fn precision(table: &Table, format: ScoreFormat) -> Option<String> {
-    let images = table.images? as f64;
-    let baseline = table.rows.iter().filter(|row| row.baseline).find_map(Row::measured);
-    let near = baseline.or_else(|| table.rows.iter().find_map(Row::measured))?.mean;
+/// What one image is worth, so that nobody over-reads a score.
+fn worth(table: &Table, format: ScoreFormat) -> Option<String> {
+    let images = table.images?;
     let what = match table.basis? {
         Basis::Test => "test",
         Basis::Leaderboard | Basis::Validation => "validation",
         Basis::Nothing => return None,
     };
-    let error = (near * (1.0 - near) / images).sqrt();
     Some(format!(
-        "One {what} image of {images} is worth {}{unit}. The standard error of one score near {} is \
-         {}{unit} (sqrt(p(1-p)/n)): smaller differences between single runs say nothing.",
-        format.difference(1.0 / images),
-        format.score(near),
-        format.difference(error),
-        unit = format.unit(),
+        "One {what} image of {images} is worth {}{}.",
+        format.difference(1.0 / images as f64),
+        format.unit(),
     ))
 }

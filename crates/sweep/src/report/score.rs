@@ -49,6 +49,16 @@ impl ScoreFormat {
         }
     }
 
+    /// A difference between scores, with its sign.
+    pub fn signed(self, fraction: f64) -> String {
+        let size = self.difference(fraction.abs());
+        match () {
+            () if size.chars().all(|digit| matches!(digit, '0' | '.')) => size,
+            () if fraction < 0.0 => format!("-{size}"),
+            () => format!("+{size}"),
+        }
+    }
+
     /// What differences are counted in.
     pub fn unit(self) -> &'static str {
         match self {

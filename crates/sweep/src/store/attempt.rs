@@ -29,7 +29,13 @@ pub struct Attempt {
 impl Attempt {
     /// What is written here is on the disk when the run has ended.
     pub(super) fn open(dir: RunDir, config: &RunConfig) -> Result<Self, WriteError> {
-        fs_err::create_dir_all(dir.attempts())?;
+        // Not what is above: results that vanish while a sweep is at work shall not come back in part.
+        for folder in [dir.root(), &dir.attempts()] {
+            match fs_err::create_dir(folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+        }
         let mut file = Aside::write(&dir.config(), &atomic::to_json(config)?)?;
         file.rename()?;
         let number = attempts_so_far(&dir)? + 1;

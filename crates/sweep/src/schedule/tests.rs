@@ -537,6 +537,19 @@ fn what_is_broken_for_all_ends_the_sweep_and_leaves_runs_open() {
 }
 
 #[test]
+fn a_device_that_somebody_else_has_is_asked_for_again() {
+    let mut scheduler = begun_on(4, &[0, 1], strict());
+    assert_eq!(scheduler.handle(Event::Occupied(0)), []);
+    assert_eq!(scheduler.due(), Some(1));
+    scheduler.handle(Event::Ready(1));
+    assert_eq!(scheduler.wait(1), [Effect::Start(0)]);
+    scheduler.handle(Event::Stop);
+    scheduler.handle(Event::Occupied(0));
+    scheduler.handle(ended(1));
+    assert!(scheduler.is_over());
+}
+
+#[test]
 fn runs_that_others_are_at_are_waited_for_and_taken_over() {
     let mut scheduler = begun(4, 1);
     assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(0), run(1)])]);
@@ -596,6 +609,8 @@ struct World {
     elsewhere: HashSet<RunId>,
     done_elsewhere: HashSet<RunId>,
     retries: HashMap<RunId, u32>,
+    /// Whether somebody else has the devices.
+    occupied: bool,
     gave_up: bool,
     stopped: bool,
     aborted: bool,
@@ -619,6 +634,7 @@ impl World {
             elsewhere: HashSet::new(),
             done_elsewhere: HashSet::new(),
             retries: HashMap::new(),
+            occupied: false,
             gave_up: false,
             stopped: false,
             aborted: false,
@@ -630,6 +646,9 @@ impl World {
     fn tell(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            if let Event::Occupied(slot) = event {
+                self.processes[slot] = Process::default();
+            }
             for effect in self.scheduler.handle(self.now, event) {
                 self.obey(effect, &mut events);
             }
@@ -652,7 +671,11 @@ impl World {
             Effect::Start(slot) => {
                 assert!(!self.processes[slot].alive, "slot {slot} is taken");
                 assert!(!self.stopped && !self.gave_up && !self.aborted, "started after the end");
+                // In the moment in which it is told, the slot counts as taken.
                 self.processes[slot] = Process { alive: true, ..Process::default() };
+                if self.occupied {
+                    events.push_back(Event::Occupied(slot));
+                }
             }
             Effect::Assign(slot, runs) => {
                 for &run in &runs {
@@ -807,12 +830,14 @@ proptest! {
                     world.now += seconds(u64::from(luck));
                     world.tell(Event::Tick);
                 }
-                50..80 => world.meddle(luck),
+                50..76 => world.meddle(luck),
+                76..80 => world.occupied = luck < 128,
                 _ => world.step(usize::from(who) % slots, luck),
             }
         }
         // From here on everybody is polite, the others are gone, and time passes only where everybody
         // waits: so it comes to an end.
+        world.occupied = false;
         let held: Vec<_> = world.elsewhere.drain().collect();
         for run in held {
             if world.done_elsewhere.contains(&run) {

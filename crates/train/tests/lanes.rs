@@ -60,7 +60,7 @@ prop_compose! {
     }
 }
 
-const RATE: f64 = 0.01;
+const RATE: f64 = 1e-3;
 
 impl Case {
     /// Features of the images; of no case in particular.
@@ -173,9 +173,12 @@ proptest! {
         let columns = &training[0].columns;
         for (ours, theirs) in [(columns.kernel(), kernel), (columns.bias(), bias)] {
             prop_assert_eq!(ours.len(), theirs.len());
-            for (ours, theirs) in ours.iter().zip(&theirs) {
-                prop_assert!((ours - theirs).abs() < 2e-5, "{} {}", ours, theirs);
-            }
+            // Adaptive optimisers divide by the size of gradients: where that is all but nothing, rounding
+            // moves a number by up to a step.
+            let apart = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs());
+            prop_assert!(apart.clone().all(|apart| apart < RATE as f32));
+            let far = apart.filter(|apart| *apart >= 1e-5).count();
+            prop_assert!(far <= 1 + ours.len() / 100, "{} of {} are apart", far, ours.len());
         }
     }
 

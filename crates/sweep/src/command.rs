@@ -6,6 +6,7 @@ mod doctor;
 mod features;
 mod gc;
 mod layers;
+mod machine;
 mod plan;
 mod report;
 mod run;

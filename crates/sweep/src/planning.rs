@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ::weights::folder::WeightsFolder;
 use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
 use spec::config::{Config, Validation};
 use spec::protocol::RunOrder;
 use spec::record::{Plan, PlanRun, RunConfig};
@@ -19,7 +20,7 @@ use crate::schedule::Prefix;
 use crate::weights::{self, WeightsError};
 
 /// One run with everything that is needed to do and to store it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Where it is stored.
     pub planned: PlanRun,

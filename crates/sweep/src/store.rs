@@ -31,6 +31,8 @@ use lock::Lock;
 #[derive(Debug)]
 pub struct Store {
     dir: ResultsDir,
+    /// The job of a batch system that we are.
+    job: Option<String>,
 }
 
 impl Store {
@@ -42,7 +44,13 @@ impl Store {
         fs_err::create_dir_all(dir.runs())?;
         atomic::sync_folder(dir.root())?;
         Lock::hold(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { dir, job: None })
+    }
+
+    /// Opens `dir`, which is there, for one of the many jobs of a batch system: `job` is what people call
+    /// it. All that they have to agree on was made before, so that none waits for the others.
+    pub fn of_job(dir: ResultsDir, job: String) -> Self {
+        Self { dir, job: Some(job) }
     }
 
     /// Comes to work, beside others who may be at work here.
@@ -50,7 +58,7 @@ impl Store {
     /// # Errors
     /// When that cannot be written.
     pub fn claims(&self) -> Result<Claims, WriteError> {
-        Claims::open(self.dir.clone())
+        Claims::open(self.dir.clone(), self.job.clone())
     }
 
     /// The folder.

@@ -1,25 +1,21 @@
 //! `sweep run`
 
 use std::collections::HashSet;
-use std::env;
 use std::num::NonZeroU32;
-use std::path::Path;
-use std::thread;
 
-use bytesize::ByteSize;
-use spec::devices::Devices;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
 use spec::sweep::Schedule;
 
 use super::changes::changes;
+use super::machine::{cores, free_memory, slots};
 use super::report::{Rendered, render};
 use super::{count, load, print};
 use crate::cli;
-use crate::devices::{self, DevicesError, Machine, MachineGpu, SlotSpec};
+use crate::devices::{self, SlotSpec};
 use crate::execute::{End, execute};
 use crate::exit::{self, Failure};
-use crate::gpus::{self, Driver, FreeMemory};
+use crate::gpus::FreeMemory;
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::preflight;
@@ -66,7 +62,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
                 if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
             let policy = Policy::new(&schedule, max_failures);
             let memory = args.wait_free_memory.map(free_memory).transpose()?;
-            let (slots, program) = slots(&schedule)?;
+            let (slots, program) = slots(&schedule, cores())?;
             let places = (slots.as_slice(), memory.as_ref());
             let fuse = !args.no_fuse;
             start(open, work.len(), (&program, policy, fuse), places, &store, console)?
@@ -144,56 +140,6 @@ fn names(slots: &[SlotSpec]) -> String {
         .map(|slot| format!("{} ({})", slot.name, count(slot.threads, "thread")))
         .collect();
     names.join(", ")
-}
-
-/// What there is to share out. A worker is asked for GPUs only where they matter and where there is
-/// a driver: it takes a second to answer.
-fn machine(program: &Program, devices: &Devices) -> Result<Machine, Failure> {
-    let without = Machine { cores: cores(), gpus: Vec::new() };
-    if matches!(devices, Devices::Cpu { .. }) {
-        return Ok(without);
-    }
-    let driver = Driver::open();
-    let there = || {
-        let files = ["/dev/nvidiactl", "/proc/driver/nvidia"];
-        driver.is_ok() || files.iter().any(|file| Path::new(file).exists())
-    };
-    if *devices == Devices::Auto && !there() {
-        return Ok(without);
-    }
-    let found = program.probe()?.cuda_devices;
-    if found == 0 {
-        return Ok(without);
-    }
-    // Entries are ASCII: one that is not names no GPU, and CUDA finds none behind it.
-    let inherited = env::var_os("CUDA_VISIBLE_DEVICES");
-    let inherited = inherited.as_ref().map(|list| list.to_string_lossy());
-    let gpus = match driver.and_then(|driver| driver.gpus()) {
-        Ok(places) => gpus::visible(&places, inherited.as_deref())
-            .into_iter()
-            .map(|(cuda, gpu)| MachineGpu { cuda, uuid: Some(gpu.uuid) })
-            .collect(),
-        Err(why) => {
-            tracing::info!("the driver tells nothing of the GPUs: {why}");
-            devices::visible_gpus(found, inherited.as_deref())
-        }
-    };
-    Ok(Machine { gpus, ..without })
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn free_memory(wanted: ByteSize) -> Result<FreeMemory, DevicesError> {
-    let driver = Driver::open().map_err(|cause| DevicesError::NoDriver { cause })?;
-    Ok(FreeMemory { driver, wanted: wanted.as_u64() })
-}
-
-fn slots(schedule: &Schedule) -> Result<(Vec<SlotSpec>, Program), Failure> {
-    let program = Program::find()?;
-    let machine = machine(&program, &schedule.devices)?;
-    Ok((devices::share_out(&schedule.devices, schedule.per_device, &machine)?, program))
 }
 
 fn print_reports(

@@ -89,13 +89,14 @@ fn text(status: &Status, results: &ResultsDir) -> String {
 }
 
 /// `process 42 is at work since 2026-01-01T00:00:00Z: cpu 1 has 3 runs`
-fn at_work(AtWork { process, since, slots }: &AtWork) -> String {
+fn at_work(AtWork { process, since, job, slots }: &AtWork) -> String {
     let here = Process::this().is_ok_and(|this| this.host == process.host);
     let place = if here { String::new() } else { format!(" on {}", process.host) };
+    let job = job.as_ref().map(|job| format!(" ({job})")).unwrap_or_default();
     let slots: Vec<String> = slots
         .iter()
         .map(|(slot, runs)| format!("{slot} has {}", count(runs.len(), "run")))
         .collect();
     let slots = if slots.is_empty() { String::new() } else { format!(": {}", slots.join(", ")) };
-    format!("process {}{place} is at work since {since}{slots}", process.pid)
+    format!("process {}{place}{job} is at work since {since}{slots}", process.pid)
 }

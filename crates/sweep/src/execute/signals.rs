@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{self, Handle};
 
 use super::Message;
@@ -14,7 +14,8 @@ pub(super) struct Signals(Handle);
 
 impl Signals {
     pub(super) fn listen(to: SyncSender<Message>) -> io::Result<Self> {
-        let mut caught = vec![SIGINT, SIGTERM];
+        // SIGUSR1 is what batch systems are asked to send ahead of a time limit.
+        let mut caught = vec![SIGINT, SIGTERM, SIGUSR1];
         // Under nohup the end of the terminal is not to be the end of the sweep.
         if !is_ignored(SIGHUP, &fs_err::read_to_string("/proc/self/status")?) {
             caught.push(SIGHUP);

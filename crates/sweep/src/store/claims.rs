@@ -40,6 +40,9 @@ struct Presence {
     process: Process,
     /// In RFC 3339, UTC.
     since: String,
+    /// The job of a batch system that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
 }
 
 /// An orchestrator at work, for people.
@@ -49,6 +52,9 @@ pub struct AtWork {
     pub process: Process,
     /// Since when, in RFC 3339, UTC.
     pub since: String,
+    /// The job of a batch system that it is, as people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// Its slots that have work, with the runs they have.
     pub slots: Vec<(String, Vec<RunId>)>,
 }
@@ -78,16 +84,23 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Comes to work in `dir`. What those have left who ended without a word is cleared away.
-    pub(super) fn open(dir: ResultsDir) -> Result<Self, WriteError> {
+    /// Comes to work in `dir`. What those have left who ended without a word is cleared away, but by one
+    /// of a thousand jobs, each of which would read what all others hold.
+    pub(super) fn open(dir: ResultsDir, job: Option<String>) -> Result<Self, WriteError> {
         let this = Process::this()?;
         fs_err::create_dir_all(dir.orchestrators())?;
         fs_err::create_dir_all(dir.claims())?;
         let presence = dir.orchestrators().join(this.file_name());
-        let _lock = Lock::hold(&dir)?;
-        clear(&dir, &this)?;
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        write(&presence, &Presence { process: this.clone(), since })?;
+        let ours = Presence { process: this.clone(), since, job };
+        match &ours.job {
+            Some(_) => write(&presence, &ours)?,
+            None => {
+                let _lock = Lock::hold(&dir)?;
+                clear(&dir, &this)?;
+                write(&presence, &ours)?;
+            }
+        }
         let next_beat = Instant::now() + BEAT;
         let pulses = Pulses::default();
         Ok(Self { dir, this, presence, held: HashSet::new(), next_beat, pulses })
@@ -207,10 +220,10 @@ pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(_, presence)| alive(&presence.process));
     let mut all: Vec<AtWork> = present
-        .map(|(_, Presence { process, since })| {
+        .map(|(_, Presence { process, since, job })| {
             let mut slots = slots.remove(&process).unwrap_or_default();
             slots.sort();
-            AtWork { process, since, slots }
+            AtWork { process, since, job, slots }
         })
         .collect();
     all.sort_by(|one, other| (&one.since, one.process.pid).cmp(&(&other.since, other.process.pid)));
@@ -305,7 +318,7 @@ mod tests {
     #[test]
     fn a_run_is_taken_by_one_and_by_the_next_when_that_one_is_gone() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone()).unwrap();
+        let mut claims = Claims::open(dir.clone(), None).unwrap();
         let works = [work(1), work(2), work(3)];
         // The first process of all is alive, and a number without a process is nobody.
         let parent = Process { pid: 1, started: start_of_init(), ..claims.this.clone() };
@@ -323,7 +336,7 @@ mod tests {
         drop(claims);
         assert_eq!(at_work(&dir), []);
         assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "the other's");
-        Claims::open(dir.clone()).unwrap();
+        Claims::open(dir.clone(), None).unwrap();
         assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1);
     }
 
@@ -335,7 +348,7 @@ mod tests {
     #[test]
     fn a_run_that_another_one_has_ended_is_done_and_one_that_failed_before_is_not() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone()).unwrap();
+        let mut claims = Claims::open(dir.clone(), None).unwrap();
         let cause = || "x".to_owned();
         for (attempts, outcome, done) in [
             (1, Outcome::Failed { cause: cause() }, false),
@@ -367,7 +380,7 @@ mod tests {
     #[test]
     fn a_claim_that_another_machine_took_over_is_not_ours() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone()).unwrap();
+        let mut claims = Claims::open(dir.clone(), None).unwrap();
         let work = work(1);
         claims.take(&[&work], "cpu 1").unwrap();
         assert!(claims.holds(work.run()));

@@ -1,0 +1,70 @@
+//! What this machine has, shared out.
+
+use std::env;
+use std::path::Path;
+use std::thread;
+
+use bytesize::ByteSize;
+use spec::devices::Devices;
+use spec::sweep::Schedule;
+
+use crate::devices::{self, DevicesError, Machine, MachineGpu, SlotSpec};
+use crate::exit::Failure;
+use crate::gpus::{self, Driver, FreeMemory};
+use crate::worker::Program;
+
+/// What there is to share out. A worker is asked for GPUs only where they matter and where there is
+/// a driver: it takes a second to answer.
+fn machine(program: &Program, devices: &Devices, cores: usize) -> Result<Machine, Failure> {
+    let without = Machine { cores, gpus: Vec::new() };
+    if matches!(devices, Devices::Cpu { .. }) {
+        return Ok(without);
+    }
+    let driver = Driver::open();
+    let there = || {
+        let files = ["/dev/nvidiactl", "/proc/driver/nvidia"];
+        driver.is_ok() || files.iter().any(|file| Path::new(file).exists())
+    };
+    if *devices == Devices::Auto && !there() {
+        return Ok(without);
+    }
+    let found = program.probe()?.cuda_devices;
+    if found == 0 {
+        return Ok(without);
+    }
+    // Entries are ASCII: one that is not names no GPU, and CUDA finds none behind it.
+    let inherited = env::var_os("CUDA_VISIBLE_DEVICES");
+    let inherited = inherited.as_ref().map(|list| list.to_string_lossy());
+    let gpus = match driver.and_then(|driver| driver.gpus()) {
+        Ok(places) => gpus::visible(&places, inherited.as_deref())
+            .into_iter()
+            .map(|(cuda, gpu)| MachineGpu { cuda, uuid: Some(gpu.uuid) })
+            .collect(),
+        Err(why) => {
+            tracing::info!("the driver tells nothing of the GPUs: {why}");
+            devices::visible_gpus(found, inherited.as_deref())
+        }
+    };
+    Ok(Machine { gpus, ..without })
+}
+
+/// The cores that this process may use.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What must be free on a GPU before a worker starts there.
+pub(super) fn free_memory(wanted: ByteSize) -> Result<FreeMemory, DevicesError> {
+    let driver = Driver::open().map_err(|cause| DevicesError::NoDriver { cause })?;
+    Ok(FreeMemory { driver, wanted: wanted.as_u64() })
+}
+
+/// The slots that `schedule` makes of this machine, of which `cores` are ours, and the worker for them.
+pub(super) fn slots(
+    schedule: &Schedule,
+    cores: usize,
+) -> Result<(Vec<SlotSpec>, Program), Failure> {
+    let program = Program::find()?;
+    let machine = machine(&program, &schedule.devices, cores)?;
+    Ok((devices::share_out(&schedule.devices, schedule.per_device, &machine)?, program))
+}

@@ -11,5 +11,6 @@ pub mod paths;
 pub mod protocol;
 pub mod record;
 pub mod run_id;
+pub mod slurm;
 pub mod sweep;
 pub mod sweep_file;

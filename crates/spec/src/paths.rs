@@ -22,6 +22,12 @@ pub struct SweepDir {
     root: PathBuf,
 }
 
+/// The folder of what was submitted to a cluster at once: `.slurm/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionDir {
+    root: PathBuf,
+}
+
 impl ResultsDir {
     /// The results folder at `root`, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -77,6 +83,21 @@ impl ResultsDir {
     pub fn claims(&self) -> PathBuf {
         self.root.join(".claims/runs")
     }
+
+    /// Folder of all that was submitted to a cluster.
+    pub fn submissions(&self) -> PathBuf {
+        self.root.join(".slurm")
+    }
+
+    /// Folder of what was submitted at once, under this name.
+    pub fn submission(&self, name: &str) -> SubmissionDir {
+        SubmissionDir { root: self.submissions().join(name) }
+    }
+
+    /// Held while somebody submits, so that nobody submits the same meanwhile.
+    pub fn submission_lock(&self) -> PathBuf {
+        self.submissions().join(".lock")
+    }
 }
 
 impl RunDir {
@@ -118,6 +139,53 @@ impl RunDir {
     /// What the worker said during attempt `attempt`, from 1.
     pub fn attempt_log(&self, attempt: u32) -> PathBuf {
         self.attempts().join(format!("{attempt}.log"))
+    }
+}
+
+impl SubmissionDir {
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Which runs each task has; never changed. It is there as soon as everything else is that a task needs.
+    pub fn mapping(&self) -> PathBuf {
+        self.root.join("mapping.json")
+    }
+
+    /// The numbers that the cluster gave to what was submitted.
+    pub fn jobs(&self) -> PathBuf {
+        self.root.join("jobs.json")
+    }
+
+    /// Folder of what each task needs.
+    pub fn tasks(&self) -> PathBuf {
+        self.root.join("tasks")
+    }
+
+    /// Everything that task `task` needs, from 0.
+    pub fn task(&self, task: usize) -> PathBuf {
+        self.tasks().join(format!("{task}.json"))
+    }
+
+    /// The script of array `array`, from 0.
+    pub fn script(&self, array: usize) -> PathBuf {
+        self.root.join(format!("array-{array}.sh"))
+    }
+
+    /// The script of the job that writes the reports.
+    pub fn collector(&self) -> PathBuf {
+        self.root.join("collect.sh")
+    }
+
+    /// Folder of what the jobs say.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// There when nobody waits for anything of it any more.
+    pub fn closed(&self) -> PathBuf {
+        self.root.join("closed")
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::devices::Devices;
 use crate::record::{self, Plan, PlanFactor, PlanLevel, PlanRun};
+use crate::slurm::Slurm;
 
 /// One sweep file, resolved: nothing is left to look up or to default.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Sweep {
     pub factors: Vec<Factor>,
     /// Where and how it runs; nothing here changes a result.
     pub schedule: Schedule,
+    /// What a Slurm cluster is asked for, where one is to run it; nothing here changes a result.
+    pub slurm: Slurm,
 }
 
 /// How a sweep becomes configurations.

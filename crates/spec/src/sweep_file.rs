@@ -8,7 +8,7 @@
 //!   `[early_stopping]`, `[reduce_lr_on_plateau]`, `[augment]`), or a `[baseline]` table with the same sections, which
 //!   reads better in a file that extends another. Both may stand in one file; the same key may not.
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
-//! - `strategy` (`"ofat"`), `replicates` (1), `title` and `[schedule]`.
+//! - `strategy` (`"ofat"`), `replicates` (1), `title`, `[schedule]` and `[slurm]`.
 //!
 //! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
 //!
@@ -48,7 +48,9 @@ mod kind;
 mod layer;
 mod levels;
 mod overrides;
+mod scalars;
 mod schedule;
+mod slurm;
 mod source;
 mod stack;
 pub mod suggest;
@@ -65,6 +67,7 @@ use crate::sweep::{Strategy, Sweep};
 use document::Document;
 use levels::WrittenFactor;
 use schedule::WrittenSchedule;
+use slurm::WrittenSlurm;
 use source::{Source, lexical};
 use stack::Stack;
 
@@ -113,6 +116,7 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
         baseline: config,
         factors,
         schedule: WrittenSchedule::resolve(said().map(|document| &document.schedule)),
+        slurm: WrittenSlurm::resolve(said().map(|document| &document.slurm)),
     })
 }
 

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use spec::config::Config;
 use spec::devices::Devices;
+use spec::slurm::Slurm;
 use spec::sweep::Sweep;
 use spec::sweep_file::{Override, load};
 
@@ -238,11 +242,13 @@ fn factors_are_inherited_replaced_and_taken_away() {
         "a.toml",
         "title = \"A\"\nreplicates = 4\nschedule.devices = \"cpu:2\"\n\
          schedule.time_limit = \"1m\"\nschedule.retries = 9\ndata.train = \"t\"\n\
+         slurm.partition = \"gpu\"\nslurm.time = \"1-0\"\nslurm.setup = [\"module load cuda\"]\n\
          [factors]\nepochs = [5, 6]\nbatch_size = [16]\npooling = [\"gmp\"]\n",
     );
     write(
         "b.toml",
-        "extends = \"a.toml\"\nschedule.time_limit = false\n[factors]\ntrain.batch_size = [8, 64]\n",
+        "extends = \"a.toml\"\nschedule.time_limit = false\nslurm.partition = false\n\
+         slurm.cpus = 4\n[factors]\ntrain.batch_size = [8, 64]\n",
     );
     write("c.toml", "extends = \"b.toml\"\n[factors]\nlearning_rate = [1e-3]\npooling = false\n");
     let sweep = load(&folder.path().join("c.toml"), &[]).unwrap();
@@ -253,6 +259,13 @@ fn factors_are_inherited_replaced_and_taken_away() {
     assert_eq!(sweep.seeds, [1, 2, 3, 4]);
     assert_eq!(sweep.schedule.devices, "cpu:2".parse::<Devices>().unwrap());
     assert_eq!((sweep.schedule.time_limit, sweep.schedule.retries), (None, 9));
+    let slurm = Slurm {
+        time: Some(Duration::from_secs(24 * 60 * 60)),
+        cpus: NonZeroU32::new(4),
+        setup: vec!["module load cuda".to_owned()],
+        ..Slurm::default()
+    };
+    assert_eq!(sweep.slurm, slurm);
 }
 
 #[test]

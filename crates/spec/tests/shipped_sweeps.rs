@@ -158,6 +158,21 @@ fn the_baseline_says_every_key_of_the_schedule_with_its_default() {
     assert_eq!(file["schedule"].as_table().unwrap().len(), 7);
 }
 
+#[test]
+fn the_baseline_mentions_every_key_of_slurm_and_sets_none_but_to_its_default() {
+    let sweep = load(&folder().join("base.toml"), &[]).unwrap();
+    assert_eq!(sweep.slurm, spec::slurm::Slurm::default());
+    let text = fs_err::read_to_string(folder().join("base.toml")).unwrap();
+    let (_, section) = text.split_once("\n[slurm]\n").unwrap();
+    let said = |key: &&str| {
+        section.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))
+    };
+    let keys = "partition account qos gres constraint mem cpus time grace requeues max_concurrent \
+                runs_per_task setup flags";
+    let missing: Vec<&str> = keys.split_whitespace().filter(|key| !said(key)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 /// As the document writes them down: what each model is made of, and what each of its tables varies.
 #[test]
 fn the_documents_models_are_as_it_has_them() {

@@ -9,14 +9,15 @@ use super::keys::{KEYS, Target};
 use super::layer::{Layer, home, shown};
 use super::levels::{WrittenFactor, line};
 use super::schedule::WrittenSchedule;
+use super::slurm::WrittenSlurm;
 use super::source::{Place, Reader, Source};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Value, entries};
 use crate::sweep::Strategy;
 
 /// The keys of a sweep file besides the sections of the configuration.
-const OWN_KEYS: [&str; 7] =
-    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule"];
+const OWN_KEYS: [&str; 8] =
+    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule", "slurm"];
 
 /// More replicates than this are a slip of the finger: the standard error falls with the root.
 const MAX_REPLICATES: u32 = 10_000;
@@ -30,6 +31,7 @@ pub(super) struct Document {
     pub(super) strategy: Option<Strategy>,
     pub(super) replicates: Option<u32>,
     pub(super) schedule: WrittenSchedule,
+    pub(super) slurm: WrittenSlurm,
     pub(super) baseline: Layer,
     pub(super) factors: Vec<WrittenFactor>,
 }
@@ -71,6 +73,11 @@ impl Document {
             "schedule" => {
                 for entry in table("schedule", node, reader).into_iter().flatten() {
                     self.schedule.read_entry(entry, reader);
+                }
+            }
+            "slurm" => {
+                for entry in table("slurm", node, reader).into_iter().flatten() {
+                    self.slurm.read_entry(entry, reader);
                 }
             }
             name => match KEYS.section(name) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::document::unknown_in;
 use super::error::Problem;
+use super::scalars;
 use super::source::Reader;
 use super::value::{Entry, Node, Value};
 use crate::devices::Devices;
@@ -122,16 +123,7 @@ fn limit(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Option<Durat
 }
 
 fn duration(key: &str, help: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
-    let label = match &node.value {
-        Value::Text(text) => match humantime::parse_duration(text) {
-            Ok(time) => return Some(time),
-            Err(error) => error.to_string(),
-        },
-        value => format!("this is {}", value.kind()),
-    };
-    let problem = Problem::new(format!("`schedule.{key}` must be a time")).with_help(help);
-    reader.report(&node.span, label, problem);
-    None
+    scalars::duration(&format!("schedule.{key}"), help, node, reader)
 }
 
 fn whole(
@@ -140,15 +132,5 @@ fn whole(
     node: &Node,
     reader: &mut Reader<'_>,
 ) -> Option<i64> {
-    let (least, most) = (range.start(), range.end());
-    let label = match &node.value {
-        Value::Integer(number) if range.contains(number) => return Some(*number),
-        Value::Integer(number) => {
-            format!("{number} is too {}", if number < least { "small" } else { "large" })
-        }
-        value => format!("this is {}", value.kind()),
-    };
-    let message = format!("`schedule.{key}` must be a whole number from {least} to {most}");
-    reader.report(&node.span, label, Problem::new(message));
-    None
+    scalars::whole(&format!("schedule.{key}"), range, node, reader)
 }

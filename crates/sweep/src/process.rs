@@ -39,7 +39,8 @@ impl Process {
     pub fn this() -> io::Result<Self> {
         let read = |file: &str| Ok::<_, io::Error>(fs_err::read_to_string(file)?.trim().to_owned());
         let pid = std::process::id();
-        let started = start_of(pid).ok_or_else(|| io::Error::other("/proc/self/stat is odd"))?;
+        let odd = || io::Error::other("/proc/self/stat is odd");
+        let started = start_of(pid)?.ok_or_else(odd)?;
         Ok(Self {
             host: read("/proc/sys/kernel/hostname")?,
             boot: read("/proc/sys/kernel/random/boot_id")?,
@@ -55,13 +56,15 @@ impl Process {
     }
 
     /// `start_of` says when the process of a number started that goes on here.
-    fn judge(&self, other: &Self, start_of: impl Fn(u32) -> Option<u64>) -> Fate {
+    fn judge(&self, other: &Self, start_of: impl Fn(u32) -> io::Result<Option<u64>>) -> Fate {
         match other.boot == self.boot {
             // The machine was started anew since.
             false if other.host == self.host => Fate::Gone,
             true if other.pid_namespace == self.pid_namespace => match start_of(other.pid) {
-                Some(started) if started == other.started => Fate::Alive,
-                _ => Fate::Gone,
+                Ok(Some(started)) if started == other.started => Fate::Alive,
+                Ok(_) => Fate::Gone,
+                // Too many files open, and the like: that says nothing of anybody else.
+                Err(_) => Fate::Unseen,
             },
             _ => Fate::Unseen,
         }
@@ -81,9 +84,19 @@ impl fmt::Display for Process {
     }
 }
 
-/// When a process started that has not ended, in clock ticks since the machine did.
-fn start_of(pid: u32) -> Option<u64> {
-    parse_stat(&fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+/// When a process started that has not ended, in clock ticks since the machine did; none when it has.
+fn start_of(pid: u32) -> io::Result<Option<u64>> {
+    match fs_err::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parse_stat(&String::from_utf8_lossy(&stat))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || went_meanwhile(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a process went while its file was read.
+fn went_meanwhile(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|wrapped| wrapped.source()?.downcast_ref::<io::Error>());
+    inner.and_then(io::Error::raw_os_error) == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 /// The start time in a `/proc/PID/stat`, unless the process has ended and only waits to be reaped. Its
@@ -125,11 +138,16 @@ mod tests {
             started: 10,
         };
         let other = Process { pid: 7, started: 70, ..here.clone() };
-        let alive = |pid| (pid == 7).then_some(70);
+        let alive = |pid| match pid {
+            7 => Ok(Some(70)),
+            9 => Err(io::Error::other("too many open files")),
+            _ => Ok(None),
+        };
         let text = str::to_owned;
         for (other, expected) in [
             (other.clone(), Fate::Alive),
             (Process { pid: 8, ..other.clone() }, Fate::Gone),
+            (Process { pid: 9, ..other.clone() }, Fate::Unseen),
             (Process { started: 71, ..other.clone() }, Fate::Gone),
             (Process { boot: text("2"), ..other.clone() }, Fate::Gone),
             (Process { boot: text("2"), host: text("b"), ..other.clone() }, Fate::Unseen),

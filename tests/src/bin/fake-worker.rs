@@ -184,7 +184,12 @@ impl Worker<'_> {
             }
             Act::Leave => {
                 let left = process::Command::new("setsid")
-                    .args(["sh", "-c", "echo $$ > left; echo left; exec tail -f /dev/null"])
+                    // Nobody reads its stdout any more then, and of that tail would die.
+                    .args([
+                        "sh",
+                        "-c",
+                        "echo $$ > left; echo left; exec tail -f /dev/null >/dev/null",
+                    ])
                     .current_dir(self.script.ledger.parent().unwrap())
                     .stdin(process::Stdio::null())
                     .stdout(process::Stdio::piped())

@@ -3,9 +3,12 @@
 //! A worker hands its environment on to all that it starts, and with it a mark that says whose they are;
 //! so they are found wherever they have gone: into another group or session, or to another parent.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::process::{Fate, Process};
@@ -15,6 +18,9 @@ pub(super) const MARK: &str = "SWEEP_WORKER";
 
 /// Who starts often enough while it is killed gets away at last.
 const TRIES: usize = 20;
+
+/// How long to wait until what was killed is gone: one that the kernel holds in a call goes when that ends.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// The mark of the worker that `of` starts as its `number`-th.
 pub(super) fn mark(of: &Process, number: u64) -> String {
@@ -43,28 +49,48 @@ pub fn end_strays(here: &Process) -> usize {
     kill_all(|found| parse(found, here).is_some_and(|of| here.sees(&of) == Fate::Gone))
 }
 
+/// Kills and sees them gone: whoever comes next may want what they had.
 fn kill_all(is_meant: impl Fn(&str) -> bool) -> usize {
-    let mut killed = HashSet::new();
+    let mut killed = HashMap::new();
     for _ in 0..TRIES {
         let before = killed.len();
-        killed.extend(pids().into_iter().filter(|&pid| kill(pid, &is_meant)));
+        for pid in pids() {
+            if let Some(process) = kill(pid, &is_meant) {
+                killed.entry(pid).or_insert(process);
+            }
+        }
         if killed.len() == before {
             break;
         }
     }
+    let until = Instant::now() + LAST_BREATH;
+    killed.values().for_each(|process| await_end(process, until));
     killed.len()
 }
 
-/// Kills a process that carries a mark which is meant.
-fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> bool {
+/// Kills a process that carries a mark which is meant; a handle on it if so.
+fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> Option<OwnedFd> {
     // Before its mark is read, so that it is no other process of that number which is killed.
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+    let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     let environment = fs_err::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let carried = environment.split(|&byte| byte == 0).find_map(|variable| {
         let variable = std::str::from_utf8(variable).ok()?;
         variable.strip_prefix(MARK)?.strip_prefix('=')
     });
-    carried.is_some_and(is_meant) && pidfd_send_signal(&process, Signal::KILL).is_ok()
+    let meant = carried.is_some_and(is_meant);
+    (meant && pidfd_send_signal(&process, Signal::KILL).is_ok()).then_some(process)
+}
+
+/// Waits until a process has ended, but no longer than `until`.
+fn await_end(process: &OwnedFd, until: Instant) {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return,
+        }
+    }
 }
 
 fn pids() -> Vec<Pid> {

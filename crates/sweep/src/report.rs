@@ -112,8 +112,10 @@ pub struct Summary {
 /// A file for the leaderboard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Submission {
-    /// Which run it is of.
-    pub label: String,
+    /// Which row its run stands in.
+    pub row: String,
+    /// The run's seed.
+    pub seed: u64,
     /// The file.
     pub file: PathBuf,
 }
@@ -258,12 +260,12 @@ fn submissions(finished: &[&Entry]) -> Vec<Submission> {
     for entry in finished.iter().filter(|entry| entry.basis == Some(Basis::Leaderboard)) {
         let file = entry.dir.submission();
         if submissions.iter().all(|known| known.file != file) {
-            let label = if entry.baseline {
-                format!("baseline seed {}", entry.seed)
+            let row = if entry.baseline {
+                "baseline".to_owned()
             } else {
-                format!("{}={} seed {}", entry.factor, entry.level, entry.seed)
+                format!("{}={}", entry.factor, entry.level)
             };
-            submissions.push(Submission { label, file });
+            submissions.push(Submission { row, seed: entry.seed, file });
         }
     }
     submissions

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stats::interval::{Covers, Interval};
 
 use super::grid::{Column, grid};
-use super::{Alike, Basis, Effort, Row, ScoreFormat, Summary, Table, level_cell};
+use super::{Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table, level_cell};
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "**Not a result:** rows marked [random weights] ran on a backbone with random weights in \
@@ -75,14 +75,29 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
         paragraph(format!("Not finished:\n{}", causes.join("\n")));
     }
     if !table.submissions.is_empty() {
-        let files: Vec<String> = table
-            .submissions
-            .iter()
-            .map(|submission| format!("- {}: {}", submission.label, submission.file.display()))
-            .collect();
-        paragraph(format!("To hand in:\n{}", files.join("\n")));
+        paragraph(format!("To hand in:\n{}", to_hand_in(&table.submissions)));
     }
     text
+}
+
+/// One file for each row: with ten seeds a line for every run would be longer than all else.
+fn to_hand_in(submissions: &[Submission]) -> String {
+    let mut lines: Vec<String> = submissions
+        .chunk_by(|one, next| one.row == next.row)
+        .filter_map(|of_row| {
+            let Submission { row, seed, file } = of_row.first()?;
+            let more = match of_row.len() - 1 {
+                0 => String::new(),
+                1 => ", and one more seed's".to_owned(),
+                more => format!(", and {more} more seeds'"),
+            };
+            Some(format!("- {row}: seed {seed}'s, {}{more}", file.display()))
+        })
+        .collect();
+    if lines.len() < submissions.len() {
+        lines.push("\nThe folders of the others stand in the sweep's runs.csv.".to_owned());
+    }
+    lines.join("\n")
 }
 
 fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {

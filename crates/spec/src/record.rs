@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::run_id::{Fingerprints, RunId};
 
-pub use plan::{Plan, PlanFactor, PlanLevel, PlanRun};
+pub use plan::{
+    PLAN_VERSION, Plan, PlanChange, PlanChoice, PlanRow, PlanRun, PlanStage, Stopped, Why, changes,
+};
 
-/// Version of every JSON file described here. A reader refuses a newer one.
+/// Version of every JSON file described here but `plan.json`, which has [its own](PLAN_VERSION). A reader
+/// refuses a newer one.
 pub const VERSION: u32 = 1;
 
 /// `config.json`: what was asked for.

@@ -1,16 +1,24 @@
 //! A sweep: a baseline, factors with levels, a strategy, replicates.
 
+mod rows;
+mod strategy;
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use crate::devices::Devices;
-use crate::record::{self, Plan, PlanFactor, PlanLevel, PlanRun};
 use crate::slurm::Slurm;
+use crate::sweep_file::Stages;
+
+pub use rows::Row;
+pub use strategy::{ChooseBy, Replicates, Sampler, Strategy, Switch};
 
 /// One sweep file, resolved: nothing is left to look up or to default.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Sweep {
     /// The file's stem; its folder under `results/`.
     pub name: String,
@@ -22,23 +30,25 @@ pub struct Sweep {
     pub overrides: Vec<String>,
     /// How it becomes configurations.
     pub strategy: Strategy,
-    /// Seeds of the replicates: 1 to the number of replicates.
-    pub seeds: Vec<u64>,
-    /// What every comparison is against.
+    /// How many seeds each configuration has.
+    pub replicates: Replicates,
+    /// Differences below it do not matter, a fraction; absent: every difference does.
+    pub margin: Option<f64>,
+    /// What every comparison is against; of a chain, in its first stage.
     pub baseline: Config,
     /// What is varied, in the file's order.
     pub factors: Vec<Factor>,
+    /// Configurations with more than one change of the baseline: the cells of a grid, the samples of a
+    /// random search, the cells that `interactions` adds.
+    pub combinations: Vec<Combination>,
+    /// Pairs of factors whose interaction is asked for.
+    pub interactions: Vec<[String; 2]>,
+    /// What makes the stages of a chain.
+    pub stages: Stages,
     /// Where and how it runs; nothing here changes a result.
     pub schedule: Schedule,
     /// What a Slurm cluster is asked for, where one is to run it; nothing here changes a result.
     pub slurm: Slurm,
-}
-
-/// How a sweep becomes configurations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// The baseline, and the baseline with one factor at one other level.
-    Ofat,
 }
 
 /// A hyperparameter under study.
@@ -48,7 +58,8 @@ pub struct Factor {
     pub name: String,
     /// What the baseline has where the levels have theirs, as the table shows it.
     pub baseline: String,
-    /// The values it takes, in the file's order; all different, and different configurations.
+    /// The values it takes, in the file's order; all different, and different configurations. None for a
+    /// range, which only samples are drawn from.
     pub levels: Vec<Level>,
 }
 
@@ -61,6 +72,24 @@ pub struct Level {
     pub config: Config,
     /// Whether that is the baseline itself.
     pub baseline: bool,
+}
+
+/// Levels of several factors together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Combination {
+    /// A level of each factor that it is made of, in the order of the factors.
+    pub settings: Vec<Setting>,
+    /// The baseline with all of them.
+    pub config: Config,
+}
+
+/// A factor at one of its levels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// The factor's name.
+    pub factor: String,
+    /// The level, as the table shows it.
+    pub level: String,
 }
 
 /// Where and how a sweep runs.
@@ -95,50 +124,5 @@ impl Default for Schedule {
             retry_delay: Duration::from_secs(5),
             set_aside_after: NonZeroU32::MIN.saturating_add(9),
         }
-    }
-}
-
-impl Sweep {
-    /// The rows of the table with their runs; `run` names the run of a configuration and a seed. Every
-    /// factor has the baseline among its levels, as the first where the file does not list it.
-    ///
-    /// # Errors
-    /// The first error of `run`.
-    pub fn plan<E>(
-        &self,
-        mut run: impl FnMut(&Config, u64) -> Result<PlanRun, E>,
-    ) -> Result<Plan, E> {
-        let mut replicates = |config: &Config| {
-            self.seeds.iter().map(|&seed| run(config, seed)).collect::<Result<Vec<_>, E>>()
-        };
-        let baseline = replicates(&self.baseline)?;
-        let mut factors = Vec::new();
-        for factor in &self.factors {
-            let mut levels = Vec::new();
-            // Without it nobody could tell what the levels are compared with.
-            if !factor.levels.iter().any(|level| level.baseline) {
-                let (label, runs) = (factor.baseline.clone(), baseline.clone());
-                levels.push(PlanLevel { label, baseline: true, runs });
-            }
-            for level in &factor.levels {
-                let runs =
-                    if level.baseline { baseline.clone() } else { replicates(&level.config)? };
-                levels.push(PlanLevel {
-                    label: level.label.clone(),
-                    baseline: level.baseline,
-                    runs,
-                });
-            }
-            factors.push(PlanFactor { name: factor.name.clone(), levels });
-        }
-        Ok(Plan {
-            version: record::VERSION,
-            sweep: self.name.clone(),
-            title: self.title.clone(),
-            overrides: self.overrides.clone(),
-            seeds: self.seeds.clone(),
-            baseline,
-            factors,
-        })
     }
 }

@@ -8,7 +8,9 @@
 //!   `[early_stopping]`, `[reduce_lr_on_plateau]`, `[augment]`), or a `[baseline]` table with the same sections, which
 //!   reads better in a file that extends another. Both may stand in one file; the same key may not.
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
-//! - `strategy` (`"ofat"`), `replicates` (1), `title`, `[schedule]` and `[slurm]`.
+//! - `strategy` (`"ofat"`) with what it takes: `samples` and `sampler` of a random search, `switch` and
+//!   `choose_by` of a chain, `interactions` of one factor at a time.
+//! - `replicates` (1), `margin`, `title`, `[schedule]` and `[slurm]`.
 //!
 //! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
 //!
@@ -36,11 +38,14 @@
 //!   keys of the section and then any other;
 //! - no key at all: the name is free, and every level is a table of keys.
 //!
+//! A random search also draws from ranges, `{ min = 1e-5, max = 1e-2, log = true }`, in place of a list.
+//!
 //! A level is called what its value is called, what is left out or off `off`; a table may have a `label`.
 //! The baseline is compared with whether it is among the levels or not.
 
 mod baseline;
 mod check;
+mod combine;
 mod document;
 mod error;
 mod keys;
@@ -48,28 +53,34 @@ mod kind;
 mod layer;
 mod levels;
 mod overrides;
+mod range;
+mod sample;
 mod scalars;
 mod schedule;
 mod slurm;
 mod source;
 mod stack;
+mod strategy;
 pub mod suggest;
 mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use combine::Stages;
 pub use error::{LoadError, Problem};
 pub use overrides::{Override, ParseOverrideError};
 
 use crate::paths::ResultsDir;
 use crate::sweep::{Strategy, Sweep};
+use combine::Parts;
 use document::Document;
-use levels::WrittenFactor;
+use levels::{Written, WrittenFactor};
 use schedule::WrittenSchedule;
 use slurm::WrittenSlurm;
 use source::{Source, lexical};
 use stack::Stack;
+use strategy::WrittenStrategy;
 
 /// Reads a sweep file and all that it extends, and resolves it.
 ///
@@ -101,20 +112,50 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
             baseline.push(&change.layer(&folder, documents.len() + index, problems));
         }
     }
-    let factors = layered_factors(&documents);
-    levels::report_shared_keys(&factors, problems);
-    let config = baseline.config(source, problems)?;
-    let factors = levels::resolve(&factors, (&baseline, &config), source, problems);
+    let written = layered_factors(&documents);
     let said = || documents.iter().map(|(_, document)| document);
+    let how = WrittenStrategy::resolve(said().map(|document| &document.strategy), problems);
+    // Of a chain, a later stage may change what an earlier one has.
+    if !matches!(how.strategy, Strategy::Chain { .. }) {
+        levels::report_shared_keys(&written, problems);
+    }
+    if !matches!(how.strategy, Strategy::Random { .. }) {
+        levels::report_ranges(&written, problems);
+    }
+    let config = baseline.config(source, problems)?;
+    let factors = levels::resolve(&written, (&baseline, &config), source, problems);
+    let stages = Stages::new(file.to_owned(), source.clone(), baseline.clone(), written.clone());
+    let parts = Parts { baseline: &baseline, factors: &written, source };
+    let mut combinations = Vec::new();
+    let mut interactions = Vec::new();
+    // What is wrong with one level is wrong with everything that it is part of.
+    if problems.is_empty() {
+        let place = how.place.as_ref();
+        match how.strategy {
+            Strategy::Ofat => {
+                (combinations, interactions) =
+                    parts.interactions(&how.interactions, &config, problems);
+            }
+            Strategy::Grid => combinations = parts.grid(place, problems),
+            Strategy::Random { samples, sampler, seed } => {
+                combinations = parts.samples(samples, (sampler, seed), place, problems);
+            }
+            Strategy::Chain { choose_by, .. } => stages.check(choose_by, place, problems),
+        }
+    }
     Some(Sweep {
         name: name?,
         title: top.title.clone(),
         file: file.to_owned(),
         overrides: overrides.iter().map(Override::to_string).collect(),
-        strategy: said().find_map(|document| document.strategy).unwrap_or(Strategy::Ofat),
-        seeds: (1..=said().find_map(|document| document.replicates).unwrap_or(1).into()).collect(),
+        strategy: how.strategy,
+        replicates: how.replicates,
+        margin: how.margin,
         baseline: config,
         factors,
+        combinations,
+        interactions,
+        stages,
         schedule: WrittenSchedule::resolve(said().map(|document| &document.schedule)),
         slurm: WrittenSlurm::resolve(said().map(|document| &document.slurm)),
     })
@@ -187,6 +228,6 @@ fn layered_factors(documents: &[(Arc<Source>, Document)]) -> Vec<WrittenFactor> 
             None => factors.push(factor.clone()),
         }
     }
-    factors.retain(|factor| factor.levels.is_some());
+    factors.retain(|factor| !matches!(factor.levels, Written::Off));
     factors
 }

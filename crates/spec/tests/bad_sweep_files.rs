@@ -108,7 +108,7 @@ snapshots! {
     misspelt_weights: extending("[model]\nweights = \"imagnet\"\n");
     wrong_table_value: extending("[baseline]\nfreeze = { unfreeze = 10 }\n");
     number_beyond_64_bits: extending("[train]\nbatch_size = 99999999999999999999\n");
-    wrong_head: extending("replicates = 0\nstrategy = \"grid\"\ntitle = 5\nschedule = \"cpu\"\nfactors = []\n");
+    wrong_head: extending("replicates = 0\nstrategy = \"gird\"\ntitle = 5\nschedule = \"cpu\"\nfactors = []\n");
     wrong_limits: extending(
         "[schedule]\ntime_limit = \"0s\"\nsilence_limit = \"soon\"\nretries = -1\nretry_delay = false\nset_aside_after = 0\n"
     );
@@ -185,6 +185,45 @@ snapshots! {
     );
     one_factor_twice: extending("[factors]\nbatch_size = [16]\ntrain.batch_size = [32]\n");
     no_factors: extending("[factors]\n");
+    // Strategies.
+    wrong_replicates: extending("replicates = { min = 5, max = 3 }\n");
+    open_replicates: extending("replicates = { min = 5, until = \"decided\" }\n");
+    undecided_replicates: extending("replicates = { min = 3, max = 30, until = \"bored\" }\n");
+    wrong_strategy_values: extending("margin = 2\nsamples = 0\nsampler = \"sobel\"\nstrategy = \"random\"\n");
+    wrong_sampler_table: extending("strategy = \"random\"\nsamples = 4\nsampler = { seed = 2 }\n[factors]\nepochs = [1, 2, 3, 4]\n");
+    keys_of_other_strategies: extending(
+        "samples = 5\nsampler = \"sobol\"\nswitch = \"best\"\nchoose_by = \"test\"\n[factors]\nbatch_size = [16]\n"
+    );
+    interactions_of_a_grid: extending(
+        "strategy = \"grid\"\ninteractions = [[\"batch_size\", \"epochs\"]]\n[factors]\nbatch_size = [16]\nepochs = [5]\n"
+    );
+    wrong_interactions: extending("interactions = [\"batch_size\", \"epochs\"]\n[factors]\nbatch_size = [16]\n");
+    lonely_interaction: extending("interactions = [[\"batch_size\"]]\n[factors]\nbatch_size = [16]\n");
+    unknown_interaction: extending(
+        "interactions = [[\"batch_size\", \"epoch\"], [\"batch_size\", \"train.batch_size\"]]\n\
+         [factors]\nbatch_size = [16]\nepochs = [5]\n"
+    );
+    range_one_factor_at_a_time: extending("[factors]\nlearning_rate = { min = 1e-5, max = 1e-2, log = true }\n");
+    wrong_sample_ranges: extending(
+        "strategy = \"random\"\nsamples = 5\n[factors]\nlearning_rate = { min = 0.0, max = 1e-2, log = true }\n\
+         batch_size = { min = 64, max = 8 }\nepochs = { min = 5 }\npooling = { min = 1, max = 2 }\n\
+         patience = { min = 1, max = 2, step = 1 }\ndropout = { min = 0.0, max = 0.5, log = 1 }\n"
+    );
+    samples_without_number: extending("strategy = \"random\"\n[factors]\nbatch_size = [16, 64]\n");
+    more_samples_than_there_are: extending("strategy = \"random\"\nsamples = 5\n[factors]\nbatch_size = [16, 64]\n");
+    grid_without_end: extending(&format!(
+        "strategy = \"grid\"\n[factors]\nbatch_size = {levels:?}\nepochs = {levels:?}\nsteps_per_epoch = {levels:?}\n",
+        levels = (1..=30).collect::<Vec<_>>()
+    ));
+    contradiction_in_a_grid: extending(
+        "strategy = \"grid\"\n[data]\nvalidation = 0.2\n[factors]\nvalidation = [\"none\", 0.2]\nearly_stopping = [false, true]\n"
+    );
+    contradiction_late_in_a_chain: extending(
+        "strategy = \"chain\"\nchoose_by = \"test\"\n[data]\ntest = \"test\"\n[factors]\nvalidation = [\"none\", 0.2]\n\
+         early_stopping = [false, true]\n"
+    );
+    chain_without_validation: extending("strategy = \"chain\"\n[data]\nvalidation = \"none\"\n[factors]\nbatch_size = [16, 32]\n");
+    chain_without_test: extending("strategy = \"chain\"\nchoose_by = \"test\"\n[factors]\nbatch_size = [16, 32]\n");
     // Files.
     no_training_data: said(&[("sweep.toml", "[data]\ntest = \"test\"\n")], &[]);
     empty_file: said(&[("sweep.toml", "")], &[]);

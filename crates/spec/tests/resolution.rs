@@ -256,7 +256,7 @@ fn factors_are_inherited_replaced_and_taken_away() {
     assert_eq!(names, ["epochs", "train.batch_size", "learning_rate"]);
     assert_eq!(labels(&sweep), ["5", "6", "8", "64", "0.001"]);
     assert_eq!((sweep.name.as_str(), sweep.title), ("c", None));
-    assert_eq!(sweep.seeds, [1, 2, 3, 4]);
+    assert_eq!(sweep.replicates.range(), (4, 4));
     assert_eq!(sweep.schedule.devices, "cpu:2".parse::<Devices>().unwrap());
     assert_eq!((sweep.schedule.time_limit, sweep.schedule.retries), (None, 9));
     let slurm = Slurm {
@@ -271,7 +271,7 @@ fn factors_are_inherited_replaced_and_taken_away() {
 #[test]
 fn a_baseline_alone_is_a_sweep_of_one() {
     let (sweep, _folder) = resolved(BASE, &[]);
-    assert_eq!(sweep.seeds, [1]);
+    assert_eq!(sweep.replicates.range(), (1, 1));
     assert!(sweep.factors.is_empty());
 }
 

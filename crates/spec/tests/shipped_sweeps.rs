@@ -29,7 +29,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
             "{} ({}, x{})",
             sweep.name,
             sweep.title.as_deref().unwrap_or_default(),
-            sweep.seeds.len()
+            sweep.replicates
         );
         for factor in &sweep.factors {
             shown += &format!(": {} =", factor.name);

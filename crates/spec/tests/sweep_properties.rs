@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
-use std::convert::Infallible;
+use std::collections::HashSet;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use spec::config::Config;
-use spec::record::{Plan, PlanRun};
 use spec::run_id::{Fingerprints, RunId};
-use spec::sweep::Sweep;
+use spec::sweep::{Row, Sweep};
 use spec::sweep_file::{LoadError, Override, load};
 
 /// Keys with the values that these tests give them, as TOML. The first is the baseline's.
@@ -73,15 +72,6 @@ fn id(config: &Config) -> RunId {
     RunId::of(config, 1, &fingerprints())
 }
 
-/// What `sweep run` would run.
-fn planned(sweep: &Sweep) -> Plan {
-    let run = |config: &Config, seed| {
-        let run = RunId::of(config, seed, &fingerprints());
-        Ok::<_, Infallible>(PlanRun { run, slug: String::new(), seed })
-    };
-    sweep.plan(run).unwrap()
-}
-
 /// Some factors, each with some of its key's values in some order.
 fn factors() -> impl Strategy<Value = Vec<(usize, Vec<usize>)>> {
     subsequence((0..VALUES.len()).collect::<Vec<_>>(), 0..6).prop_shuffle().prop_flat_map(|keys| {
@@ -113,22 +103,23 @@ proptest! {
             expected += levels.iter().filter(|level| **level != chosen[*key]).count();
         }
         let sweep = loaded(&[("sweep.toml", text.as_bytes())], &[]).unwrap();
-        let plan = planned(&sweep);
-        let runs = plan.runs();
-        prop_assert_eq!(runs.len(), expected * sweep.seeds.len());
-        prop_assert_eq!(runs[0].run, id(&sweep.baseline));
-        for (index, run) in runs.iter().enumerate() {
-            prop_assert!(!runs[..index].contains(run), "every run once");
-        }
+        prop_assert_eq!(sweep.replicates.range(), (2, 2));
+        let rows = sweep.rows();
+        let ids: HashSet<RunId> = rows.iter().map(|row| id(&row.config)).collect();
+        prop_assert_eq!(ids.len(), expected);
+        prop_assert!(ids.contains(&id(&sweep.baseline)));
         // A row for each level, and one for the baseline; that is the baseline, and no other is.
-        prop_assert_eq!(plan.factors.len(), factors.len());
-        for (factor, (key, levels)) in plan.factors.iter().zip(&factors) {
+        if factors.is_empty() {
+            prop_assert!(matches!(rows.as_slice(), [row] if row.baseline && row.settings.is_empty()));
+        }
+        for (factor, (key, levels)) in sweep.factors.iter().zip(&factors) {
+            let of_factor = |row: &&Row| row.settings.iter().any(|set| set.factor == factor.name);
+            let rows: Vec<&Row> = rows.iter().filter(of_factor).collect();
             let unlisted = usize::from(!levels.contains(&chosen[*key]));
-            prop_assert_eq!(factor.levels.len(), levels.len() + unlisted);
-            prop_assert_eq!(factor.levels.iter().filter(|level| level.baseline).count(), 1);
-            for level in &factor.levels {
-                prop_assert_eq!(level.runs.len(), sweep.seeds.len());
-                prop_assert_eq!(level.runs == plan.baseline, level.baseline);
+            prop_assert_eq!(rows.len(), levels.len() + unlisted);
+            prop_assert_eq!(rows.iter().filter(|row| row.baseline).count(), 1);
+            for row in rows {
+                prop_assert_eq!(row.config == sweep.baseline, row.baseline);
             }
         }
         // The file's order, whatever that is.

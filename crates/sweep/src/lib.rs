@@ -20,5 +20,6 @@ pub mod progress;
 pub mod report;
 pub mod schedule;
 pub mod store;
+pub mod strategy;
 pub mod weights;
 pub mod worker;

@@ -10,13 +10,14 @@ use spec::config::{Config, Validation};
 use spec::protocol::RunOrder;
 use spec::record::{Plan, PlanRun, RunConfig};
 use spec::run_id::{self, Fingerprints, RunId};
-use spec::sweep::Sweep;
+use spec::sweep::{Setting, Sweep};
 use thiserror::Error;
 
 use crate::dataset::{DatasetError, Datasets};
 use crate::exit::{self, Ends};
 use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
 use crate::schedule::Prefix;
+use crate::strategy;
 use crate::weights::{self, WeightsError};
 
 /// One run with everything that is needed to do and to store it.
@@ -133,7 +134,7 @@ pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, Plannin
     let mut met: HashMap<RunId, Work> = HashMap::new();
     let mut plans = Vec::new();
     for sweep in sweeps {
-        plans.push(sweep.plan(|config, seed| {
+        plans.push(strategy::plan(sweep, |config, seed| {
             let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
             let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
             datasets.check(&config.data)?;
@@ -161,14 +162,13 @@ pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, Plannin
 
 /// Every run of a plan with its label, the baseline's first; a run may come more than once.
 fn labels(plan: &Plan) -> Vec<(RunId, String)> {
-    let baseline = plan.baseline.iter().map(|run| (run.run, format!("baseline seed {}", run.seed)));
-    let levels = plan.factors.iter().flat_map(|factor| {
-        factor.levels.iter().flat_map(|level| {
-            level
-                .runs
-                .iter()
-                .map(|run| (run.run, format!("{}={} seed {}", factor.name, level.label, run.seed)))
-        })
+    let baseline = plan.rows.iter().find(|row| row.baseline).into_iter().flat_map(|row| &row.runs);
+    let baseline = baseline.map(|run| (run.run, format!("baseline seed {}", run.seed)));
+    let levels = plan.rows.iter().flat_map(|row| {
+        let settings =
+            row.settings.iter().map(|Setting { factor, level }| format!("{factor}={level}"));
+        let settings = settings.collect::<Vec<_>>().join(" ");
+        row.runs.iter().map(move |run| (run.run, format!("{settings} seed {}", run.seed)))
     });
     baseline.chain(levels).collect()
 }

@@ -13,10 +13,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use spec::record::{Finished, Outcome, Plan};
+use spec::record::{Finished, Outcome, Plan, PlanChange};
+use spec::sweep::{Setting, Strategy};
 
 pub use alike::Alike;
-pub use collect::{Entry, PlanRow, collect, level_cell, rows};
+pub use collect::{Entry, collect, level_cell};
 pub use frame::FrameError;
 pub use judge::Judgement;
 pub use markdown::markdown;
@@ -32,6 +33,8 @@ pub struct Table {
     pub title: Option<String>,
     /// What `--set` changed in it.
     pub overrides: Vec<String>,
+    /// How the sweep became rows.
+    pub strategy: Strategy,
     /// What the scores were measured on; absent while nothing has finished, and where rows differ in it.
     pub basis: Option<Basis>,
     /// Images that one score was measured on; absent where rows differ in it.
@@ -52,12 +55,20 @@ pub struct Table {
 /// A row: one configuration, all its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// The factor; `baseline` for the baseline of a sweep without factors.
+    /// The stage of a chain that it belongs to, from 0; absent for other strategies.
+    pub stage: Option<usize>,
+    /// The factor, or several joined; `baseline` for the baseline of a sweep without factors.
     pub factor: String,
-    /// The level.
+    /// The level, or several joined.
     pub level: String,
-    /// Whether it is the baseline.
+    /// The level of each factor that it is about.
+    pub settings: Vec<Setting>,
+    /// What its configuration has that its baseline's has not.
+    pub changes: Vec<PlanChange>,
+    /// Whether it is the baseline, in a chain that of its stage.
     pub baseline: bool,
+    /// Whether it is there for an interaction alone, and not compared by itself.
+    pub cell: bool,
     /// Whether a run of it began with random weights in its backbone: its numbers say nothing about
     /// pretrained ones.
     pub stand_in: bool,
@@ -157,9 +168,13 @@ impl Table {
                 let of_row = || entries.iter().filter(|entry| entry.row == row);
                 let first = of_row().next();
                 Ok(Row {
+                    stage: first.and_then(|entry| entry.stage),
                     factor: first.map(|entry| entry.factor.clone()).unwrap_or_default(),
                     level: first.map(|entry| entry.level.clone()).unwrap_or_default(),
+                    settings: first.map(|entry| entry.settings.clone()).unwrap_or_default(),
+                    changes: first.map(|entry| entry.changes.clone()).unwrap_or_default(),
                     baseline: first.is_some_and(|entry| entry.baseline),
+                    cell: first.is_some_and(|entry| entry.cell),
                     stand_in: of_row().any(|entry| entry.stand_in),
                     seeds: of_row().count(),
                     basis: the_same(of_row().filter_map(|entry| entry.basis)),
@@ -181,6 +196,7 @@ impl Table {
             sweep: plan.sweep.clone(),
             title: plan.title.clone(),
             overrides: plan.overrides.clone(),
+            strategy: plan.strategy,
             basis: the_same(finished.iter().filter_map(|entry| entry.basis)),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),

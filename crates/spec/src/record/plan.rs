@@ -1,49 +1,152 @@
 //! `plan.json`: which runs stand in which row of a sweep's table.
 
+mod change;
+mod first;
+
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::run_id::RunId;
+use crate::sweep::{ChooseBy, Replicates, Setting, Strategy};
 
-/// `plan.json`: written by `sweep run` before anything starts; all that `sweep report` needs besides
-/// the runs themselves.
+pub use change::{PlanChange, changes};
+use first::FirstPlan;
+
+/// Version of `plan.json`. A reader refuses a newer one, and reads those before.
+pub const PLAN_VERSION: u32 = 2;
+
+/// `plan.json`: written by `sweep run` before anything starts, and again when results have decided what
+/// comes next; all that `sweep report` needs besides the runs themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "AnyPlan")]
 pub struct Plan {
-    /// [`super::VERSION`].
+    /// [`PLAN_VERSION`].
     pub version: u32,
     /// The sweep's name: its file's, without the ending.
     pub sweep: String,
     /// The document's words about it: the sweep file's `title`, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// What `--set` changed in it, each as it was written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
-    /// Seeds of the replicates, in order.
-    pub seeds: Vec<u64>,
-    /// The baseline's runs, one for each seed, in order.
-    pub baseline: Vec<PlanRun>,
-    /// The factors, in the file's order.
-    pub factors: Vec<PlanFactor>,
+    /// How the sweep became rows.
+    pub strategy: Strategy,
+    /// How many seeds each row has.
+    pub replicates: Replicates,
+    /// Differences below it do not matter, a fraction; absent: every difference does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// Pairs of factors whose interaction is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interactions: Vec<[String; 2]>,
+    /// The rows of the table, stage by stage.
+    pub rows: Vec<PlanRow>,
+    /// The stages of a chain, as far as its results reach; empty for other strategies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<PlanStage>,
+    /// Factors of a chain whose stages have not begun.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to_come: Vec<String>,
 }
 
-/// A hyperparameter under study.
+/// A row: one configuration, all its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanFactor {
-    /// Its name as the file writes it.
-    pub name: String,
-    /// Its levels, in the file's order. One is the baseline's; where the file does not list it, the first.
-    pub levels: Vec<PlanLevel>,
-}
-
-/// One value that a factor takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanLevel {
-    /// As the table shows it.
-    pub label: String,
-    /// Whether it is the baseline's own value.
+pub struct PlanRow {
+    /// The stage of a chain that it belongs to, from 0; absent for other strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<usize>,
+    /// A level of each factor that it is about: one where one factor changes at a time; none for the
+    /// baseline of a sweep without factors.
+    pub settings: Vec<Setting>,
+    /// Whether it is what the others (of its stage) are compared with.
     pub baseline: bool,
+    /// Whether it is there for an interaction alone, and not compared by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cell: bool,
+    /// What its configuration has that its baseline's has not. Plans of version 1 do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PlanChange>,
     /// Its runs, one for each seed, in order.
     pub runs: Vec<PlanRun>,
+    /// Why it gets no more seeds, where results decide how many there are; absent while they have not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+}
+
+/// A stage of a chain: one factor, on what the stages before it have come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanStage {
+    /// The factor.
+    pub factor: String,
+    /// What the stages before changed of the sweep's baseline: this stage's incumbent.
+    pub incumbent: Vec<Setting>,
+    /// What came of it; absent while its runs have not all ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<PlanChoice>,
+}
+
+/// What a stage came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanChoice {
+    /// The level that the next stage goes on with.
+    pub level: String,
+    /// Whether that is the incumbent's.
+    pub stays: bool,
+    /// The score by which it was chosen.
+    pub by: ChooseBy,
+    /// Whether that score was measured on all training images, fold by fold.
+    pub folds: bool,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a stage came to what it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Why {
+    /// It is shown to be better than the incumbent, and of those that are, it has the highest mean.
+    Better {
+        /// The mean difference to the incumbent.
+        difference: f64,
+        /// Its p-value, adjusted over all comparisons of the chain.
+        p: f64,
+    },
+    /// Its mean is the highest, whatever chance has to do with it.
+    Best {
+        /// The mean difference to the incumbent.
+        difference: f64,
+    },
+    /// No level is shown to be better than the incumbent.
+    NoEvidence {
+        /// The level that came nearest to it.
+        nearest: String,
+        /// Its mean difference to the incumbent.
+        difference: f64,
+        /// Its p-value, adjusted over all comparisons of the chain; absent where there was nothing to
+        /// test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        p: Option<f64>,
+    },
+    /// No level has a higher mean than the incumbent.
+    IncumbentBest,
+    /// No level could be compared with the incumbent.
+    NothingToCompare,
+}
+
+/// Why a row gets no more seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// There is a verdict.
+    Decided,
+    /// It has as many as it may have.
+    AtMost,
+    /// No number of seeds would show a difference: the images are the limit.
+    MoreImages,
+    /// It cannot be compared with the baseline: its runs failed, or were measured on other images.
+    NotComparable,
 }
 
 /// A run that a sweep needs; other sweeps may need the same one.
@@ -58,14 +161,91 @@ pub struct PlanRun {
 }
 
 impl Plan {
-    /// Every run of the sweep once, the baseline's first, then in the order of the rows.
+    /// Every run of the sweep once, the first baseline's first, then in the order of the rows.
     pub fn runs(&self) -> Vec<&PlanRun> {
-        let mut seen = std::collections::HashSet::new();
-        let levels = self.factors.iter().flat_map(|factor| &factor.levels);
-        self.baseline
-            .iter()
-            .chain(levels.flat_map(|level| &level.runs))
+        let mut seen = HashSet::new();
+        let baseline = self.rows.iter().find(|row| row.baseline);
+        baseline
+            .into_iter()
+            .chain(&self.rows)
+            .flat_map(|row| &row.runs)
             .filter(|planned| seen.insert(&planned.run))
             .collect()
+    }
+}
+
+impl PlanRow {
+    /// The factor; of several, all with ` x ` between; `baseline` where there is none.
+    pub fn factor(&self) -> String {
+        match self.settings.as_slice() {
+            [] => "baseline".to_owned(),
+            settings => joined(settings.iter().map(|setting| setting.factor.as_str()), " x "),
+        }
+    }
+
+    /// The level; of several factors, all with ` x ` between; empty where there is none.
+    pub fn level(&self) -> String {
+        joined(self.settings.iter().map(|setting| setting.level.as_str()), " x ")
+    }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>, between: &str) -> String {
+    words.collect::<Vec<_>>().join(between)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A plan as any version wrote it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyPlan {
+    Second(SecondPlan),
+    First(FirstPlan),
+}
+
+/// A plan as it is written now.
+#[derive(Deserialize)]
+struct SecondPlan {
+    version: u32,
+    sweep: String,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    overrides: Vec<String>,
+    strategy: Strategy,
+    replicates: Replicates,
+    #[serde(default)]
+    margin: Option<f64>,
+    #[serde(default)]
+    interactions: Vec<[String; 2]>,
+    rows: Vec<PlanRow>,
+    #[serde(default)]
+    stages: Vec<PlanStage>,
+    #[serde(default)]
+    to_come: Vec<String>,
+}
+
+impl From<AnyPlan> for Plan {
+    fn from(plan: AnyPlan) -> Self {
+        let plan = match plan {
+            AnyPlan::First(plan) => return plan.into(),
+            AnyPlan::Second(plan) => plan,
+        };
+        Self {
+            version: plan.version,
+            sweep: plan.sweep,
+            title: plan.title,
+            overrides: plan.overrides,
+            strategy: plan.strategy,
+            replicates: plan.replicates,
+            margin: plan.margin,
+            interactions: plan.interactions,
+            rows: plan.rows,
+            stages: plan.stages,
+            to_come: plan.to_come,
+        }
     }
 }

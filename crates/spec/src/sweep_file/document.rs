@@ -11,16 +11,18 @@ use super::levels::{WrittenFactor, line};
 use super::schedule::WrittenSchedule;
 use super::slurm::WrittenSlurm;
 use super::source::{Place, Reader, Source};
+use super::strategy::{self, WrittenStrategy};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Value, entries};
-use crate::sweep::Strategy;
 
 /// The keys of a sweep file besides the sections of the configuration.
-const OWN_KEYS: [&str; 8] =
-    ["extends", "title", "strategy", "replicates", "baseline", "factors", "schedule", "slurm"];
+const OWN_KEYS: [&str; 6] = ["extends", "title", "baseline", "factors", "schedule", "slurm"];
 
-/// More replicates than this are a slip of the finger: the standard error falls with the root.
-const MAX_REPLICATES: u32 = 10_000;
+/// The same, with those that say how the sweep becomes configurations.
+fn own_keys() -> impl Iterator<Item = &'static str> {
+    let (head, tail) = OWN_KEYS.split_at(2);
+    head.iter().chain(&strategy::KEYS).chain(tail).copied()
+}
 
 /// What one file says.
 #[derive(Debug, Default)]
@@ -28,8 +30,7 @@ pub(super) struct Document {
     /// Another file, and where it is named.
     pub(super) extends: Option<(String, Place)>,
     pub(super) title: Option<String>,
-    pub(super) strategy: Option<Strategy>,
-    pub(super) replicates: Option<u32>,
+    pub(super) strategy: WrittenStrategy,
     pub(super) schedule: WrittenSchedule,
     pub(super) slurm: WrittenSlurm,
     pub(super) baseline: Layer,
@@ -62,8 +63,7 @@ impl Document {
                 self.extends = line("`extends`", node, reader).map(|file| (file, place));
             }
             "title" => self.title = line("`title`", node, reader),
-            "strategy" => self.strategy = strategy(node, reader),
-            "replicates" => self.replicates = replicates(node, reader),
+            key if strategy::KEYS.contains(&key) => self.strategy.read_entry(entry, reader),
             "baseline" => {
                 if let Some(entries) = table("baseline", node, reader) {
                     self.baseline.read_table(entries, None, reader);
@@ -134,33 +134,6 @@ impl Document {
     }
 }
 
-fn strategy(node: &Node, reader: &mut Reader<'_>) -> Option<Strategy> {
-    if matches!(&node.value, Value::Text(text) if text == "ofat") {
-        return Some(Strategy::Ofat);
-    }
-    let label = match &node.value {
-        Value::Text(_) => "no such strategy".to_owned(),
-        value => format!("this is {}", value.kind()),
-    };
-    let problem = Problem::new("`strategy` must be \"ofat\"")
-        .with_help("ofat: one factor at a time, the baseline and every single change of it");
-    reader.report(&node.span, label, problem);
-    None
-}
-
-fn replicates(node: &Node, reader: &mut Reader<'_>) -> Option<u32> {
-    let label = match node.value {
-        Value::Integer(number) => match u32::try_from(number) {
-            Ok(number @ 1..=MAX_REPLICATES) => return Some(number),
-            _ => format!("{number} is too {}", if number < 1 { "small" } else { "large" }),
-        },
-        ref value => format!("this is {}", value.kind()),
-    };
-    let message = format!("`replicates` must be a whole number from 1 to {MAX_REPLICATES}");
-    reader.report(&node.span, label, Problem::new(message));
-    None
-}
-
 fn table<'a>(name: &str, node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a [Entry]> {
     match &node.value {
         Value::Table(entries) => Some(entries),
@@ -185,7 +158,7 @@ pub(super) fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut
 
 fn unknown_at_top(entry: &Entry, reader: &mut Reader<'_>) {
     let sections = || KEYS.sections.iter().map(|section| section.name.as_str());
-    let near = nearest(&entry.key, OWN_KEYS.into_iter().chain(sections()));
+    let near = nearest(&entry.key, own_keys().chain(sections()));
     let label = match (home(&entry.key), near, &entry.value.value) {
         (Some(section), None, _) => format!("this belongs in [{section}]"),
         (Some(section), _, value) if !matches!(value, Value::Table(_)) => {
@@ -198,7 +171,7 @@ fn unknown_at_top(entry: &Entry, reader: &mut Reader<'_>) {
     let problem = Problem::new(format!("a sweep file has no key {} at its top", shown(&entry.key)))
         .with_help(format!(
             "its keys are {}; the sections of the baseline are {}",
-            OWN_KEYS.join(", "),
+            own_keys().collect::<Vec<_>>().join(", "),
             sections.join(", ")
         ));
     reader.report(&entry.key_span, label, problem);

@@ -7,6 +7,7 @@ use super::baseline;
 use super::error::Problem;
 use super::keys::{KEYS, Target};
 use super::layer::{Layer, find, shown};
+use super::range::WrittenRange;
 use super::source::{Place, Reader, Source};
 use super::stack::Stack;
 use super::value::{Entry, Node, Value};
@@ -20,8 +21,26 @@ pub(super) struct WrittenFactor {
     /// The key or section that it names; none when the name is free.
     target: Option<Target>,
     pub(super) place: Place,
-    /// None takes away a factor of the extended file.
-    pub(super) levels: Option<Vec<WrittenLevel>>,
+    pub(super) levels: Written,
+}
+
+/// What a file says that a factor takes.
+#[derive(Debug, Clone)]
+pub(super) enum Written {
+    /// Nothing: it takes away a factor of the extended file.
+    Off,
+    /// These levels.
+    List(Vec<WrittenLevel>),
+    /// Any number between two.
+    Range(WrittenRange),
+}
+
+/// A level of a factor, to be put together with those of others.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub(super) factor: String,
+    pub(super) label: String,
+    pub(super) layer: Layer,
 }
 
 /// A level as a file writes it.
@@ -42,9 +61,20 @@ impl WrittenFactor {
         let place = reader.place(&entry.key_span);
         let items = match &node.value {
             Value::Boolean(false) => {
-                return Some(Self { target: KEYS.find(&name).ok(), name, place, levels: None });
+                let levels = Written::Off;
+                return Some(Self { target: KEYS.find(&name).ok(), name, place, levels });
             }
             Value::Array(items) => items,
+            Value::Table(entries) if WrittenRange::is_meant(entries) => {
+                let target = find(&name, &entry.key_span, reader)?;
+                let range = WrittenRange::read(&name, target, entries, node, reader)?;
+                return Some(Self {
+                    name,
+                    target: Some(target),
+                    place,
+                    levels: Written::Range(range),
+                });
+            }
             value => {
                 let problem = Problem::new(format!("{} must be a list of levels", shown(&name)))
                     .with_help(format!("for one level: {name} = [{}]", value));
@@ -65,7 +95,52 @@ impl WrittenFactor {
             Err(_) => Some(find(&name, &entry.key_span, reader)?),
         };
         let levels = items.iter().map(|item| WrittenLevel::read(target, item, reader)).collect();
-        Some(Self { name, target, place, levels: Some(levels) })
+        Some(Self { name, target, place, levels: Written::List(levels) })
+    }
+
+    /// The levels that it lists; none of a range.
+    fn list(&self) -> &[WrittenLevel] {
+        match &self.levels {
+            Written::List(levels) => levels,
+            Written::Off | Written::Range(_) => &[],
+        }
+    }
+
+    /// What the level of this label changes.
+    pub(super) fn level(&self, label: &str) -> Option<&Layer> {
+        Some(&self.list().iter().find(|level| level.label == label)?.layer)
+    }
+
+    /// Whether a file may call it so.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let is_target = |target: Target| self.target.is_some_and(|own| own.path() == target.path());
+        self.name == name || KEYS.find(name).is_ok_and(is_target)
+    }
+
+    /// The levels that it lists, each to be put together with those of others.
+    pub(super) fn choices(&self) -> Vec<Choice> {
+        let choice = |level: &WrittenLevel| Choice {
+            factor: self.name.clone(),
+            label: level.label.clone(),
+            layer: level.layer.clone(),
+        };
+        self.list().iter().filter(|level| !level.is_wrong).map(choice).collect()
+    }
+
+    /// The level at `share` of the way, from 0 up to but not including 1; none where there is none.
+    pub(super) fn pick(&self, share: f64, problems: &mut Vec<Problem>) -> Option<Choice> {
+        match &self.levels {
+            Written::Range(range) => {
+                let (node, label) = range.at(share);
+                let layer = range.layer(&node, problems);
+                Some(Choice { factor: self.name.clone(), label, layer })
+            }
+            Written::List(_) | Written::Off => {
+                let mut choices = self.choices();
+                let at = (share * choices.len() as f64) as usize;
+                (at < choices.len()).then(|| choices.swap_remove(at))
+            }
+        }
     }
 
     /// Whether the two are one factor, spelt alike or not.
@@ -79,7 +154,7 @@ impl WrittenFactor {
 
     /// What it stands for, and whatever its levels change beside, each once.
     fn targets(&self) -> Vec<Target> {
-        let settings = self.levels.iter().flatten().flat_map(|level| &level.layer.settings);
+        let settings = self.list().iter().flat_map(|level| &level.layer.settings);
         let mut targets: Vec<Target> = self.target.into_iter().collect();
         for setting in settings {
             if targets.iter().all(|known| known.path() != setting.target.path()) {
@@ -91,7 +166,7 @@ impl WrittenFactor {
 
     /// The keys and sections that its levels change, and where.
     fn changes(&self) -> impl Iterator<Item = (&'static str, &Place)> {
-        let levels = self.levels.iter().flatten();
+        let levels = self.list().iter();
         let own = self.target.map(|target| (target.path(), &self.place));
         let settings = levels.flat_map(|level| &level.layer.settings);
         own.into_iter().chain(settings.map(|setting| (setting.target.path(), &setting.key)))
@@ -183,7 +258,7 @@ pub(super) fn resolve(
     for factor in factors {
         let mut levels: Vec<(&WrittenLevel, Level)> = Vec::new();
         let mut told = BTreeSet::new();
-        let usable = factor.levels.iter().flatten().filter(|level| !level.is_wrong);
+        let usable = factor.list().iter().filter(|level| !level.is_wrong);
         for written in usable {
             let mut stack = baseline.0.clone();
             stack.push(&written.layer);
@@ -226,6 +301,20 @@ pub(super) fn report_shared_keys(factors: &[WrittenFactor], problems: &mut Vec<P
                 problems
                     .push(problem.with_help("make them one factor, or take the key out of one"));
             }
+        }
+    }
+}
+
+/// Ranges where levels are to be gone through one by one.
+pub(super) fn report_ranges(factors: &[WrittenFactor], problems: &mut Vec<Problem>) {
+    for factor in factors {
+        if let Written::Range(range) = &factor.levels {
+            let name = shown(&factor.name);
+            problems.push(
+                Problem::new(format!("{name} is a range, which only a random search draws from"))
+                    .at(&range.place, "endlessly many levels")
+                    .with_help("list its levels, or set strategy = \"random\" and samples = 20"),
+            );
         }
     }
 }

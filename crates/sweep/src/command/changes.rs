@@ -6,7 +6,6 @@ use spec::record::Plan;
 use spec::run_id::RunId;
 
 use super::count;
-use crate::report::rows;
 
 /// More rows than these are only counted.
 const MOST: usize = 8;
@@ -27,14 +26,14 @@ pub(super) fn changes(before: &Plan, now: &Plan) -> Option<String> {
 fn only(plan: &Plan, word: &str, others: &HashSet<RunId>) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut lines = Vec::new();
-    for row in rows(plan) {
+    for row in &plan.rows {
         let fresh = |run: &RunId| !others.contains(run) && seen.insert(*run);
         match row.runs.iter().map(|run| run.run).filter(fresh).count() {
             0 => {}
             runs => {
-                let name = match row.level {
-                    "" => row.factor.to_owned(),
-                    level => format!("{} = {level}", row.factor),
+                let name = match row.level().as_str() {
+                    "" => row.factor(),
+                    level => format!("{} = {level}", row.factor()),
                 };
                 lines.push(format!("  {word:<5}{name} ({})", count(runs, "run")));
             }
@@ -50,7 +49,8 @@ fn only(plan: &Plan, word: &str, others: &HashSet<RunId>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spec::record::{PlanFactor, PlanLevel, PlanRun};
+    use spec::record::{PLAN_VERSION, PlanRow, PlanRun};
+    use spec::sweep::{Replicates, Setting, Strategy};
 
     /// One run for each level, named by its number.
     fn plan(levels: &[u8]) -> Plan {
@@ -59,22 +59,27 @@ mod tests {
             slug: String::new(),
             seed: 1,
         };
-        let level = |&number: &u8| PlanLevel {
-            label: number.to_string(),
+        let row = |&number: &u8| PlanRow {
+            stage: None,
+            settings: vec![Setting { factor: "batch_size".to_owned(), level: number.to_string() }],
             baseline: number == 32,
+            cell: false,
+            changes: Vec::new(),
             runs: vec![run(number)],
+            stopped: None,
         };
         Plan {
-            version: 1,
+            version: PLAN_VERSION,
             sweep: "batch_size".to_owned(),
             title: None,
             overrides: Vec::new(),
-            seeds: vec![1],
-            baseline: vec![run(32)],
-            factors: vec![PlanFactor {
-                name: "batch_size".to_owned(),
-                levels: levels.iter().map(level).collect(),
-            }],
+            strategy: Strategy::Ofat,
+            replicates: Replicates::default(),
+            margin: None,
+            interactions: Vec::new(),
+            rows: levels.iter().map(row).collect(),
+            stages: Vec::new(),
+            to_come: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 use spec::config::{Config, Model, Weights};
 use spec::protocol::{Event, LayerRow, LayersOrder, Order};
-use spec::sweep::Sweep;
+use spec::sweep::{Setting, Sweep};
 use thiserror::Error;
 
 use super::{load, print, print_json};
@@ -72,7 +72,12 @@ fn orders(
         })
     });
     let baseline = std::iter::once(("baseline".to_owned(), &sweep.baseline));
-    for (row, config) in baseline.chain(levels) {
+    let combinations = sweep.combinations.iter().map(|combination| {
+        let setting = |Setting { factor, level }: &Setting| format!("{factor} = {level}");
+        let settings: Vec<String> = combination.settings.iter().map(setting).collect();
+        (settings.join(", "), &combination.config)
+    });
+    for (row, config) in baseline.chain(levels).chain(combinations) {
         let order = order(config, datasets.count_classes(&config.data)? as u32);
         match orders.iter_mut().find(|(other, _)| *other == order) {
             Some((_, rows)) => rows.push(row),

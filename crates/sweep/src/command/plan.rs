@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use spec::paths::ResultsDir;
-use spec::record::{Plan, PlanRun};
+use spec::record::{Plan, PlanRow, PlanRun};
 use spec::run_id::RunId;
 
 use super::{count, load, print, print_json};
@@ -12,7 +12,7 @@ use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning;
-use crate::report::{PlanRow, grid, level_cell, rows};
+use crate::report::{grid, level_cell};
 use crate::store;
 use ::weights::folder::WeightsFolder;
 
@@ -27,8 +27,8 @@ struct Planned<'a> {
 
 #[derive(Serialize)]
 struct Row<'a> {
-    factor: &'a str,
-    level: &'a str,
+    factor: String,
+    level: String,
     baseline: bool,
     runs: Vec<Run<'a>>,
 }
@@ -80,17 +80,17 @@ fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
         };
         runs.iter().map(run).collect()
     };
-    let row = |row: PlanRow<'a>| Row {
-        factor: row.factor,
-        level: row.level,
+    let row = |row: &'a PlanRow| Row {
+        factor: row.factor(),
+        level: row.level(),
         baseline: row.baseline,
-        runs: runs(row.runs),
+        runs: runs(&row.runs),
     };
     Planned {
         sweep: &plan.sweep,
         runs: plan.runs().len(),
         to_do: plan.runs().into_iter().filter(|run| !is_done(run)).count(),
-        rows: rows(plan).into_iter().map(row).collect(),
+        rows: plan.rows.iter().map(row).collect(),
     }
 }
 
@@ -104,8 +104,8 @@ fn table(plan: &Planned<'_>) -> String {
                 0 => "done".to_owned(),
                 to_do => format!("{to_do} to do"),
             };
-            let level = level_cell(row.level, row.baseline);
-            [row.factor.to_owned(), level, row.runs.len().to_string(), state]
+            let level = level_cell(&row.level, row.baseline);
+            [row.factor.clone(), level, row.runs.len().to_string(), state]
         })
         .collect();
     let grid = grid::from_rows(

@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Finished, Plan, PlanRun, RunResult};
+use spec::record::{Finished, Plan, PlanChange, PlanRow, PlanRun, RunResult};
+use spec::sweep::Setting;
 
 use super::Basis;
 use crate::store::{self, Answers, ReadError};
@@ -13,12 +14,20 @@ use crate::store::{self, Answers, ReadError};
 pub struct Entry {
     /// Number of its row, from 0.
     pub row: u32,
-    /// The factor; `baseline` for the baseline of a sweep without factors.
+    /// The stage of a chain that the row belongs to, from 0; absent for other strategies.
+    pub stage: Option<usize>,
+    /// The factor, or several joined; `baseline` for the baseline of a sweep without factors.
     pub factor: String,
-    /// The level.
+    /// The level, or several joined.
     pub level: String,
-    /// Whether the row is the baseline.
+    /// The level of each factor that the row is about.
+    pub settings: Vec<Setting>,
+    /// What the row's configuration has that its baseline's has not.
+    pub changes: Vec<PlanChange>,
+    /// Whether the row is the baseline, in a chain that of its stage.
     pub baseline: bool,
+    /// Whether the row is there for an interaction alone.
+    pub cell: bool,
     /// The run's seed.
     pub seed: u64,
     /// The run.
@@ -82,19 +91,6 @@ impl Entry {
     }
 }
 
-/// A row of a plan.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PlanRow<'a> {
-    /// The factor; `baseline` for the baseline of a sweep without factors.
-    pub factor: &'a str,
-    /// The level.
-    pub level: &'a str,
-    /// Whether it is the baseline.
-    pub baseline: bool,
-    /// Its runs, one for each seed.
-    pub runs: &'a [PlanRun],
-}
-
 /// A level as tables show it: the baseline's own is marked.
 pub fn level_cell(level: &str, baseline: bool) -> String {
     match (baseline, level) {
@@ -103,40 +99,26 @@ pub fn level_cell(level: &str, baseline: bool) -> String {
     }
 }
 
-/// The rows of a plan's table. The baseline has one of its own only without factors: each of those has it
-/// among its levels.
-pub fn rows(plan: &Plan) -> Vec<PlanRow<'_>> {
-    let mut rows = Vec::new();
-    if plan.factors.is_empty() {
-        let runs = plan.baseline.as_slice();
-        rows.push(PlanRow { factor: "baseline", level: "", baseline: true, runs });
-    }
-    for factor in &plan.factors {
-        rows.extend(factor.levels.iter().map(|level| PlanRow {
-            factor: &factor.name,
-            level: &level.label,
-            baseline: level.baseline,
-            runs: &level.runs,
-        }));
-    }
-    rows
-}
-
 /// Everything known of a plan's rows.
 ///
 /// # Errors
 /// When a newer version of this program wrote a record.
 pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
     let mut entries = Vec::new();
-    for (row, PlanRow { factor, level, baseline, runs }) in (0..).zip(rows(plan)) {
+    for (row, of_row) in (0..).zip(&plan.rows) {
+        let PlanRow { stage, settings, baseline, cell, changes, runs, .. } = of_row;
         for planned in runs {
             let run_dir = dir.run(planned);
             let result = store::read_result(&run_dir, planned.run)?;
             let mut entry = Entry {
                 row,
-                factor: factor.to_owned(),
-                level: level.to_owned(),
-                baseline,
+                stage: *stage,
+                factor: of_row.factor(),
+                level: of_row.level(),
+                settings: settings.clone(),
+                changes: changes.clone(),
+                baseline: *baseline,
+                cell: *cell,
                 seed: planned.seed,
                 planned: planned.clone(),
                 dir: run_dir,

@@ -32,11 +32,11 @@ pub(super) fn judgements(rows: &[Row], entries: &[Entry]) -> Vec<Judgement> {
             false => level(entries.iter().filter(|entry| entry.row == number)),
         })
         .collect();
-    let baseline = rows.iter().zip(&levels).find(|(row, _)| row.baseline);
     let against_baseline = |row: &Row, level: &Option<Known>| -> Option<Difference> {
-        let (measured, baseline) = baseline?;
+        let is_baseline = |(other, _): &(&Row, _)| other.baseline && other.stage == row.stage;
+        let (measured, baseline) = rows.iter().zip(&levels).find(is_baseline)?;
         let on = |row: &Row| row.basis.zip(row.images);
-        if row.baseline || on(row).is_none() || on(row) != on(measured) {
+        if row.baseline || row.cell || on(row).is_none() || on(row) != on(measured) {
             return None;
         }
         let (level, baseline) = (level.as_ref()?, baseline.as_ref()?);
@@ -53,7 +53,7 @@ pub(super) fn judgements(rows: &[Row], entries: &[Entry]) -> Vec<Judgement> {
     let compared: Vec<bool> = differences.iter().map(Option::is_some).collect();
     let settings = Settings {
         alpha: 1.0 - CONFIDENCE,
-        family: rows.iter().filter(|row| !row.baseline && !row.stand_in).count(),
+        family: rows.iter().filter(|row| !row.baseline && !row.cell && !row.stand_in).count(),
         ..Settings::default()
     };
     let mut comparisons = judge(differences.into_iter().flatten().collect(), &settings).into_iter();

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{self, Plan, RunConfig, RunResult};
+use spec::record::{self, PLAN_VERSION, Plan, RunConfig, RunResult};
 use spec::run_id::RunId;
 
 use super::ReadError;
@@ -18,7 +18,7 @@ use super::ReadError;
 /// When a newer version of this program wrote it, or reading fails.
 pub fn read_result(dir: &RunDir, run: RunId) -> Result<Option<RunResult>, ReadError> {
     let file = dir.result();
-    match read_json::<RunResult>(&file) {
+    match read_json::<RunResult>(&file, record::VERSION) {
         Ok(Some(result)) if result.run == run => Ok(Some(result)),
         Ok(Some(other)) => {
             tracing::warn!("{} is of run {}: ignored", file.display(), other.run);
@@ -38,7 +38,7 @@ pub fn read_result(dir: &RunDir, run: RunId) -> Result<Option<RunResult>, ReadEr
 /// # Errors
 /// When a newer version of this program wrote it, or reading fails.
 pub fn read_config(dir: &RunDir) -> Result<Option<RunConfig>, ReadError> {
-    match read_json(&dir.config()) {
+    match read_json(&dir.config(), record::VERSION) {
         Err(error @ ReadError::Broken { .. }) => {
             tracing::warn!("{error}");
             Ok(None)
@@ -54,7 +54,7 @@ pub fn read_config(dir: &RunDir) -> Result<Option<RunConfig>, ReadError> {
 pub fn read_plan(dir: &ResultsDir, name: &str) -> Result<Plan, ReadError> {
     // A name is one folder's: `..` or `a/b` is none.
     let is_name = Path::new(name).file_name() == Some(name.as_ref());
-    let plan = if is_name { read_json(&dir.sweep(name).plan())? } else { None };
+    let plan = if is_name { read_json(&dir.sweep(name).plan(), PLAN_VERSION)? } else { None };
     plan.ok_or_else(|| ReadError::NoSweep {
         name: name.to_owned(),
         results: dir.root().to_owned(),
@@ -89,7 +89,8 @@ fn sweeps(dir: &ResultsDir) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_json<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, ReadError> {
+/// A record, of the version `known` or an older one.
+fn read_json<T: DeserializeOwned>(file: &Path, known: u32) -> Result<Option<T>, ReadError> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -104,8 +105,8 @@ fn read_json<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, ReadError> {
     };
     // The version first: a newer format need not even have today's fields.
     let Version { version } = serde_json::from_slice(&text).map_err(broken)?;
-    if version > record::VERSION {
-        return Err(ReadError::Newer { file: file.to_owned(), version, known: record::VERSION });
+    if version > known {
+        return Err(ReadError::Newer { file: file.to_owned(), version, known });
     }
     serde_json::from_slice(&text).map(Some).map_err(broken)
 }

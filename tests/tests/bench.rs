@@ -203,8 +203,14 @@ impl Bench {
 
     /// The files under `results`, if there are any, sorted.
     pub(crate) fn results(&self) -> Vec<String> {
+        self.files("results")
+    }
+
+    /// The files under a folder, if there are any, sorted.
+    pub(crate) fn files(&self, under: &str) -> Vec<String> {
         let mut files = Vec::new();
-        let mut folders = vec![self.path("results")];
+        let root = self.path(under);
+        let mut folders = vec![root.clone()];
         folders.retain(|folder| folder.exists());
         while let Some(folder) = folders.pop() {
             for entry in fs_err::read_dir(folder).unwrap() {
@@ -212,7 +218,7 @@ impl Bench {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let name = path.strip_prefix(self.path("results")).unwrap();
+                    let name = path.strip_prefix(&root).unwrap();
                     files.push(name.to_str().unwrap().to_owned());
                 }
             }

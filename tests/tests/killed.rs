@@ -148,7 +148,7 @@ fn disturb(sweeps: &[Running], random: &mut ChaCha8Rng) {
     }
 }
 
-fn workers(of: Pid) -> Vec<Pid> {
+pub(crate) fn workers(of: Pid) -> Vec<Pid> {
     let listed = Command::new("pgrep").arg("-P").arg(of.to_string()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     listed.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()

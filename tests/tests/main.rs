@@ -11,6 +11,7 @@ mod interrupt;
 mod killed;
 mod real;
 mod report;
+mod resumed;
 mod run;
 mod sharing;
 mod weights;

@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::bench::{Bench, Ran, Running, beside_us};
 
 /// A bench with rendered plates, and sweeps that take a second.
-struct Real(Bench);
+pub(crate) struct Real(pub(crate) Bench);
 
 impl Real {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Bench::new();
         let made = bench.sweep(&["data", "synth", "plates", "--train", "16", "--test", "12"]);
         assert_eq!((made.code, made.stderr.as_str()), (0, "28 pictures in plates\n"));
@@ -40,13 +40,13 @@ impl Real {
         Self(bench)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command: Command = self.0.command(args);
         command.env("SWEEP_TRAIN", beside_us("sweep-train")).env("SWEEP_WEIGHTS", weights());
         command
     }
 
-    fn sweep(&self, args: &[&str]) -> Ran {
+    pub(crate) fn sweep(&self, args: &[&str]) -> Ran {
         self.0.wait(Running::start(self.command(args)))
     }
 

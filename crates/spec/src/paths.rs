@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::record::PlanRun;
+use crate::run_id::RunId;
 
 /// The results folder: the one place that knows what lies where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub struct ResultsDir {
 /// The folder of one run: `runs/<slug>-<id12>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
+    root: PathBuf,
+}
+
+/// The folder of what workers keep of long runs: `cache/checkpoints`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointsDir {
     root: PathBuf,
 }
 
@@ -69,6 +76,11 @@ impl ResultsDir {
         self.root.join("cache")
     }
 
+    /// What workers keep of long runs; may be deleted at any time.
+    pub fn checkpoints(&self) -> CheckpointsDir {
+        CheckpointsDir::new(self.cache().join("checkpoints"))
+    }
+
     /// Held for the moment in which an orchestrator changes what all of them write.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")
@@ -100,7 +112,44 @@ impl ResultsDir {
     }
 }
 
+impl CheckpointsDir {
+    /// The folder at `root`, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What is kept of one run: to be removed when it has ended.
+    pub fn run(&self, run: RunId) -> PathBuf {
+        self.root.join(run.to_string())
+    }
+
+    /// The state of a run, or of one of its folds, counted from 1.
+    pub fn file(&self, run: RunId, fold: Option<u32>) -> PathBuf {
+        let name = match fold {
+            Some(fold) => format!("fold-{fold}.safetensors"),
+            None => "run.safetensors".to_owned(),
+        };
+        self.run(run).join(name)
+    }
+}
+
 impl RunDir {
+    /// The folder at `root`, found among those of all runs.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Whether it is that of `run`, by its name.
+    pub fn is_of(&self, run: RunId) -> bool {
+        let name = self.root.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.rsplit_once('-')).is_some_and(|(_, id)| id == run.short())
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Backbone, Config, Model, Pooling};
 use crate::record::{EpochMetrics, Outcome, Predictions};
 use crate::run_id::{Fingerprints, RunId};
+use crate::sweep::CheckpointEvery;
 
 /// Version of this protocol. A worker that says another one in its `hello` is refused.
 pub const VERSION: u32 = 1;
@@ -44,8 +45,21 @@ pub struct Bundle {
     /// trained by itself as any other run is, to compare.
     #[serde(default = "yes")]
     pub fuse: bool,
+    /// Where and how often the state of runs is kept. Absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Checkpoints>,
     /// The runs, in the order in which they are wanted.
     pub runs: Vec<RunOrder>,
+}
+
+/// Where and how often a worker keeps the state of runs. One that finds what it kept of a run goes on from
+/// there: it says the epochs again that it has said before, as if nothing had been in between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoints {
+    /// The folder, which need not be there: [`crate::paths::CheckpointsDir`].
+    pub folder: PathBuf,
+    /// How often.
+    pub every: CheckpointEvery,
 }
 
 fn yes() -> bool {

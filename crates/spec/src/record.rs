@@ -91,6 +91,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether another attempt would come to the same: one that was cut off, by a limit or a crash, may be
+    /// given more time.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Diverged { .. })
+    }
+
     /// Whether the run need not run again by itself. Failures are results too: only an interrupted
     /// run is open.
     pub fn is_settled(&self) -> bool {

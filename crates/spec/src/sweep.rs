@@ -3,7 +3,7 @@
 mod rows;
 mod strategy;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -104,12 +104,35 @@ pub struct Schedule {
     /// Longest time in which a worker with work says nothing (no epoch ends, no features are computed):
     /// then it hangs and is ended.
     pub silence_limit: Option<Duration>,
+    /// Longest wall-clock time of all of it: then runs under way are interrupted.
+    pub sweep_time_limit: Option<Duration>,
+    /// How often a long run's state is kept; never where absent.
+    pub checkpoint_every: Option<CheckpointEvery>,
     /// How often a run is tried again whose worker crashed or hung.
     pub retries: u32,
     /// Wait before the first of these; each further one waits twice as long.
     pub retry_delay: Duration,
     /// So many different runs failing in a row set their device aside.
     pub set_aside_after: NonZeroU32,
+}
+
+/// How often a run's state is kept, so that after an interruption it goes on from there: at the end of an
+/// epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointEvery {
+    /// After so many.
+    Epochs(NonZeroU32),
+    /// After the one in which so much wall-clock time has passed since the last time.
+    Seconds(NonZeroU64),
+}
+
+impl CheckpointEvery {
+    /// What is lost at most is worth less than looking after it would cost.
+    const FIVE_MINUTES: Self = match NonZeroU64::new(5 * 60) {
+        Some(seconds) => Self::Seconds(seconds),
+        None => unreachable!(),
+    };
 }
 
 impl Default for Schedule {
@@ -120,6 +143,8 @@ impl Default for Schedule {
             time_limit: None,
             // Longer than an epoch that anybody waits for.
             silence_limit: Some(Duration::from_secs(4 * 60 * 60)),
+            sweep_time_limit: None,
+            checkpoint_every: Some(CheckpointEvery::FIVE_MINUTES),
             retries: 2,
             retry_delay: Duration::from_secs(5),
             set_aside_after: NonZeroU32::MIN.saturating_add(9),

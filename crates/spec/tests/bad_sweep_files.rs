@@ -110,7 +110,7 @@ snapshots! {
     number_beyond_64_bits: extending("[train]\nbatch_size = 99999999999999999999\n");
     wrong_head: extending("replicates = 0\nstrategy = \"gird\"\ntitle = 5\nschedule = \"cpu\"\nfactors = []\n");
     wrong_limits: extending(
-        "[schedule]\ntime_limit = \"0s\"\nsilence_limit = \"soon\"\nretries = -1\nretry_delay = false\nset_aside_after = 0\n"
+        "[schedule]\ntime_limit = \"0s\"\nsilence_limit = \"soon\"\nretries = -1\nretry_delay = false\nset_aside_after = 0\nsweep_time_limit = 5\ncheckpoint_every = \"100ms\"\n"
     );
     wrong_slurm: extending(
         "[slurm]\npartition = \"two words\"\nmem = \"16GiB\"\ntime = \"90\"\ncpus = 0\ngrace = \"1day\"\n\

@@ -155,7 +155,7 @@ fn the_baseline_says_every_key_of_the_schedule_with_its_default() {
     assert_eq!(sweep.schedule, spec::sweep::Schedule::default());
     let text = fs_err::read_to_string(folder().join("base.toml")).unwrap();
     let file: toml::Table = toml::from_str(&text).unwrap();
-    assert_eq!(file["schedule"].as_table().unwrap().len(), 7);
+    assert_eq!(file["schedule"].as_table().unwrap().len(), 9);
 }
 
 #[test]

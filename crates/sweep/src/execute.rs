@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use bytesize::ByteSize;
 use miette::Diagnostic;
-use spec::protocol::{self, Bundle, Order};
+use spec::protocol::{self, Bundle, Checkpoints, Order};
 use spec::record::Outcome;
 use spec::run_id::RunId;
 use thiserror::Error;
@@ -139,6 +139,13 @@ pub fn execute(
             progress.say(&format!("{left} processes of a sweep that was killed were left: ended"))
         }
     }
+    let checkpoints = match policy.checkpoint_every {
+        Some(every) => {
+            let folder = std::path::absolute(store.dir().checkpoints().root());
+            Some(Checkpoints { folder: folder.map_err(WriteError::from)?, every })
+        }
+        None => None,
+    };
     let runs = work.iter().map(|work| (work.run(), work.prefix(fuse)));
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
@@ -148,6 +155,7 @@ pub fn execute(
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
         stations: slots.iter().map(|_| Station::default()).collect(),
         fuse,
+        checkpoints,
         slots,
         memory,
         program,
@@ -182,6 +190,7 @@ struct Execution<'a> {
     work: HashMap<RunId, Work>,
     stations: Vec<Station>,
     fuse: bool,
+    checkpoints: Option<Checkpoints>,
     slots: &'a [SlotSpec],
     /// What must be free on a GPU before a worker starts there.
     memory: Option<&'a FreeMemory>,
@@ -335,6 +344,7 @@ impl Execution<'_> {
                     attempt.epoch(metrics);
                     if let Some(work) = self.work.get(&run) {
                         let (label, epochs) = (&work.label, work.config.train.epochs);
+                        tracing::debug!("{label}: epoch {} has ended", metrics.epoch);
                         let (metrics, others) = (&metrics, station.under_way() - 1);
                         let epoch = Activity::Epoch { label, others, epochs, metrics };
                         self.progress.activity(slot, &epoch);
@@ -477,7 +487,8 @@ impl Execution<'_> {
         }
         if !ours.is_empty() {
             let cache = std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
-            let bundle = Bundle { cache, fuse: self.fuse, runs: ours };
+            let checkpoints = self.checkpoints.clone();
+            let bundle = Bundle { cache, fuse: self.fuse, checkpoints, runs: ours };
             self.stations[slot].send(Order::Bundle(bundle));
         }
         Ok(events)

@@ -106,7 +106,18 @@ impl Store {
     /// # Errors
     /// When they cannot be stored: they stay open.
     pub fn commit(&self, ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError> {
-        attempt::commit(ended)
+        let results = attempt::commit(ended)?;
+        for result in results.iter().filter(|result| result.outcome.is_final()) {
+            let kept = self.dir.checkpoints().run(result.run);
+            match fs_err::remove_dir_all(kept) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    // What stays is in nobody's way.
+                    tracing::warn!("a checkpoint stays until `sweep gc`: {error}");
+                }
+                _ => {}
+            }
+        }
+        Ok(results)
     }
 
     /// How a run ended last time, if that can be known.

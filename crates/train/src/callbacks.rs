@@ -2,10 +2,11 @@
 //!
 //! Both only decide; the loop acts. Epochs count from 1.
 
+use serde::{Deserialize, Serialize};
 use spec::config::{EarlyStopping, ReduceLrOnPlateau};
 
 /// The best value of a monitored quantity.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The value.
     pub value: f64,
@@ -14,7 +15,7 @@ pub struct Best {
 }
 
 /// What counts as better.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Better {
     higher: bool,
     min_delta: f64,
@@ -38,7 +39,7 @@ impl Better {
 /// training ends after `patience` epochs without improvement, where only what also beats the baseline
 /// ends a wait; and where the best weights are to be restored they are restored at the end of training,
 /// also when that end is the last epoch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stopper {
     settings: EarlyStopping,
     better: Better,
@@ -116,7 +117,7 @@ impl Stopper {
 ///
 /// As in <https://github.com/keras-team/keras/blob/master/keras/src/callbacks/reduce_lr_on_plateau.py>:
 /// the wait begins anew after each reduction and its cooldown, the best value stays.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reducer {
     settings: ReduceLrOnPlateau,
     better: Better,

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use spec::config::{EarlyStopping, LearningRateSchedule, Monitor};
 use spec::protocol::Event;
 use spec::record::{EpochMetrics, Evaluation, StoppedEarly};
@@ -14,7 +15,7 @@ use crate::lane::Lane;
 use crate::link::{Halt, Link};
 
 /// What a fit that came to its end has to say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Epochs really trained.
     pub epochs: u32,
@@ -35,6 +36,30 @@ pub struct Course<'a> {
     learning_rate: f64,
     begun: Instant,
     fit: Fit,
+    /// What was said of each epoch.
+    history: Vec<EpochMetrics>,
+}
+
+/// How far a fit is: all of its course that changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Standing {
+    stopper: Option<Stopper>,
+    reducer: Option<Reducer>,
+    learning_rate: f64,
+    fit: Fit,
+    history: Vec<EpochMetrics>,
+}
+
+impl Standing {
+    /// Epochs trained.
+    pub fn epochs(&self) -> u32 {
+        self.fit.epochs
+    }
+
+    /// Steps taken.
+    pub fn updates(&self) -> u64 {
+        self.fit.updates
+    }
 }
 
 /// What an epoch measured.
@@ -66,7 +91,37 @@ impl<'a> Course<'a> {
             learning_rate: config.train.learning_rate,
             begun: Instant::now(),
             fit: Fit { epochs: 0, updates: 0, images_seen: 0, stopped_early: None },
+            history: Vec::new(),
         }
+    }
+
+    /// The fit.
+    pub fn lane(&self) -> &'a Lane<'a> {
+        self.lane
+    }
+
+    /// How far it is.
+    pub fn standing(&self) -> Standing {
+        let Self { stopper, reducer, learning_rate, fit, history, .. } = self;
+        Standing {
+            stopper: stopper.clone(),
+            reducer: reducer.clone(),
+            learning_rate: *learning_rate,
+            fit: fit.clone(),
+            history: history.clone(),
+        }
+    }
+
+    /// Goes on from where a fit like this one stood, and says of each epoch what was said then.
+    ///
+    /// # Errors
+    /// When nobody takes the events.
+    pub fn resume(&mut self, standing: Standing, link: &Link<'_>) -> Result<(), Halt> {
+        let Standing { stopper, reducer, learning_rate, fit, history } = standing;
+        let run = self.lane.run;
+        *self = Self { stopper, reducer, learning_rate, fit, history, ..*self };
+        let mut said = self.history.iter().map(|&metrics| Event::Epoch { run, metrics });
+        said.try_for_each(|event| link.send(&event))
     }
 
     /// Optimiser steps of an epoch on so many images: their views do not make it longer.
@@ -135,6 +190,7 @@ impl<'a> Course<'a> {
         self.fit.epochs = epoch;
         self.fit.updates += steps;
         self.fit.images_seen += training.images;
+        self.history.push(metrics);
         link.send(&Event::Epoch { run: lane.run, metrics })?;
 
         let settings = &lane.config.reduce_lr_on_plateau;

@@ -6,6 +6,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::auc::auc;
 use crate::augment::{Augmented, View};
 use crate::batches::Batches;
+use crate::checkpoint::{Keeper, Kept};
 use crate::course::{Course, Fit, Measured, mean_loss};
 use crate::lane::Lane;
 use crate::link::{Halt, Link};
@@ -87,7 +88,8 @@ fn select(of: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
     of.f_index_select(0, &Tensor::f_from_slice(positions)?.f_to_device(of.device())?)
 }
 
-/// Trains `model` as `lane` says, sending an event for each epoch.
+/// Trains `model` as `lane` says, sending an event for each epoch. What `keeper` has of an earlier attempt is
+/// where it begins.
 ///
 /// # Errors
 /// When the loss is no longer finite, libtorch fails, or the run is stopped.
@@ -96,6 +98,7 @@ pub fn fit(
     train: Training<'_>,
     validation: Option<&Samples>,
     lane: &Lane<'_>,
+    keeper: &mut Keeper<'_>,
     link: &Link<'_>,
 ) -> Result<Fit, Halt> {
     let Training { samples, .. } = train;
@@ -109,7 +112,17 @@ pub fn fit(
     let mut batches = Batches::new(in_a_pass, batch_size, lane.source.stream(Purpose::Shuffle));
     let mut looks = validation.map(|samples| (samples, Looks::new(samples.images.clone(), lane)));
     let mut best: Option<Snapshot> = None;
-    loop {
+    let mut over = false;
+    if let Some(kept) = keeper.find(lane, model, link)? {
+        let Kept { standing, best: kept_best, over: was_over } = kept;
+        (0..standing.updates()).for_each(|_| _ = batches.next_batch());
+        if let Some((_, looks)) = &mut looks {
+            (0..standing.epochs()).for_each(|_| _ = looks.next_look());
+        }
+        (best, over) = (kept_best, was_over);
+        course.resume(standing, link)?;
+    }
+    while !over {
         let epoch = course.begin();
         let mut totals = Totals::new(model.loss, model.device())?;
         let mut seen = 0;
@@ -138,9 +151,8 @@ pub fn fit(
         if turn.keep {
             best = Some(model.snapshot()?);
         }
-        if turn.over {
-            break;
-        }
+        over = turn.over;
+        keeper.epoch(&course, model, best.as_ref(), over, link)?;
     }
     if let Some(best) = &best {
         model.restore(best)?;

@@ -136,6 +136,16 @@ impl Head {
         Ok(Self { layers, dropout: design.dropout, rng: dropout_rng })
     }
 
+    /// How far the stream is that dropout draws from.
+    pub fn drawn(&self) -> u128 {
+        self.rng.get_word_pos()
+    }
+
+    /// Goes on from there.
+    pub fn set_drawn(&mut self, drawn: u128) {
+        self.rng.set_word_pos(drawn);
+    }
+
     /// A head of these layers, at least one, without dropout.
     pub fn of(layers: Vec<Dense>, rng: ChaCha8Rng) -> Self {
         Self { layers, dropout: 0.0, rng }

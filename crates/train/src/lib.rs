@@ -13,6 +13,7 @@ pub mod augment;
 pub mod backbones;
 pub mod batches;
 pub mod callbacks;
+pub mod checkpoint;
 pub mod course;
 pub mod data;
 pub mod device;

@@ -1,5 +1,6 @@
 //! What a run trains: the layers behind the cut, the pooling and the head.
 
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::features::{Prefix, pool};
@@ -46,6 +47,27 @@ struct Suffix<'a> {
 /// The weights of a model at one moment.
 #[derive(Debug)]
 pub struct Snapshot(Vec<Tensor>);
+
+impl Snapshot {
+    /// Of weights in the order of [`Model::weights`].
+    pub fn of(weights: Vec<Tensor>) -> Self {
+        Self(weights)
+    }
+
+    /// The weights, in that order.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.0
+    }
+}
+
+/// What a model's next steps depend on besides its tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Steps that the optimiser has taken.
+    pub steps: i32,
+    /// How far the stream of random numbers is that dropout draws from.
+    pub drawn: u128,
+}
 
 impl<'a> Model<'a> {
     /// A model before its first step: `weights` as loaded, and a fresh head. `inputs` are some of what
@@ -161,6 +183,35 @@ impl<'a> Model<'a> {
             // Another handle of the same memory.
             tensor.shallow_clone().f_copy_(kept)
         })
+    }
+
+    /// Handles of all weights that training changes.
+    pub fn weights(&self) -> Vec<Tensor> {
+        self.state().map(Tensor::shallow_clone).collect()
+    }
+
+    /// Handles of all tensors that the next steps depend on: the weights, then the optimiser's memory.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        self.state().chain(self.optimizer.memory()).map(Tensor::shallow_clone).collect()
+    }
+
+    /// What the next steps depend on besides.
+    pub fn counters(&self) -> Counters {
+        Counters { steps: self.optimizer.steps(), drawn: self.head.drawn() }
+    }
+
+    /// Goes on from where a model like this one had these tensors, in the order of [`Self::tensors`].
+    ///
+    /// # Errors
+    /// What libtorch says, such as that shapes differ.
+    pub fn resume(&mut self, tensors: &[Tensor], counters: Counters) -> Result<(), TchError> {
+        let _no_grad = tch::no_grad_guard();
+        for (mut own, kept) in self.tensors().into_iter().zip(tensors) {
+            own.f_copy_(kept)?;
+        }
+        self.optimizer.set_steps(counters.steps);
+        self.head.set_drawn(counters.drawn);
+        Ok(())
     }
 
     /// Parameters and running statistics that training changes.

@@ -41,6 +41,21 @@ impl Optimizer {
         Ok(Self { settings, kept, steps: 0 })
     }
 
+    /// What is kept of each parameter, one after the other.
+    pub fn memory(&self) -> impl Iterator<Item = &Tensor> {
+        self.kept.iter().flatten()
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> i32 {
+        self.steps
+    }
+
+    /// Goes on after so many steps.
+    pub fn set_steps(&mut self, steps: i32) {
+        self.steps = steps;
+    }
+
     /// Changes the parameters, in the order given to [`Self::new`], along their gradients. Nothing is
     /// read back from the device.
     ///

@@ -1,7 +1,5 @@
 //! Runs from order to outcome.
 
-use std::path::Path;
-
 use spec::config::{Augment, Model as Architecture, Views as HowMany};
 use spec::protocol::RunOrder;
 use spec::record::Outcome;
@@ -11,6 +9,7 @@ use tch::{Device, TchError, Tensor};
 use crate::answers::{Sets, Trained};
 use crate::augment::{Augmented, Drawn, Views};
 use crate::backbones::Backbone;
+use crate::checkpoint::{Keeper, Places, keeper};
 use crate::data::{Folder, Split, Square};
 use crate::device::OneThread;
 use crate::features::{Encoder, Features, Prefix, Request};
@@ -56,18 +55,19 @@ impl Trainer {
         Self { device, library: Library::new(device), features: Features::new(device) }
     }
 
-    /// Trains the runs of a group, with features kept under `cache`. Their epochs, notes and predictions
+    /// Trains the runs of a group, with what outlives them in `places`. Their epochs, notes and predictions
     /// go to `link`; `tell` is told when they begin and end.
     ///
     /// # Errors
     /// When something ends all of them that were not told to have ended.
-    pub fn train(
+    pub fn train<'a>(
         &mut self,
         group: &Group<'_>,
-        cache: &Path,
+        places: impl Into<Places<'a>>,
         link: &Link<'_>,
         tell: Tell<'_>,
     ) -> Result<(), Halt> {
+        let places = places.into();
         let Some(first) = group.runs.first() else { return Ok(()) };
         // What they share is computed in its name.
         tell(first.run, Told::Begun)?;
@@ -101,7 +101,7 @@ impl Trainer {
                 side: config.data.image_size,
                 interpolation: config.data.interpolation,
             },
-            cache,
+            cache: places.cache,
         };
         let images = self.images(folders, first, &request, link)?;
         if group.fused {
@@ -110,7 +110,8 @@ impl Trainer {
         let backed = Backed { prefix, first_trainable, loaded: &loaded };
         for task in &tasks {
             tell(task.order.run, Told::Begun)?;
-            let outcome = self.train_alone(task, &images, &backed, link);
+            let keeper = keeper(places, task.order);
+            let outcome = self.train_alone(task, &images, &backed, keeper, link);
             tell(task.order.run, Told::Ended(outcome))?;
         }
         Ok(())
@@ -120,15 +121,15 @@ impl Trainer {
     ///
     /// # Errors
     /// When it ends before its end.
-    pub fn run(
+    pub fn run<'a>(
         &mut self,
         order: &RunOrder,
-        cache: &Path,
+        places: impl Into<Places<'a>>,
         link: &Link<'_>,
     ) -> Result<Outcome, Halt> {
         let mut ended = Err(Halt::Stopped);
         let group = Group { runs: vec![order], fused: order.config.can_fuse() };
-        self.train(&group, cache, link, &mut |_, told| {
+        self.train(&group, places, link, &mut |_, told| {
             if let Told::Ended(outcome) = told {
                 ended = outcome;
             }
@@ -143,6 +144,7 @@ impl Trainer {
         task: &Task<'_>,
         images: &Images<'_>,
         backed: &Backed<'_>,
+        mut keeper: Keeper<'_>,
         link: &Link<'_>,
     ) -> Result<Outcome, Halt> {
         // Views that are drawn for every step keep the whole backbone busy.
@@ -152,7 +154,7 @@ impl Trainer {
         let sets = task.sets(images, self.device)?;
         let mut models = Vec::new();
         for (at, lane) in task.lanes.iter().enumerate() {
-            let trained = self.fit(task, at, images, &sets, backed, link);
+            let trained = self.fit((task, at), images, &sets, backed, &mut keeper, link);
             models.push(trained.map_err(|halt| lane.halt(halt))?);
         }
         task.conclude(&sets, models, images, link)
@@ -161,11 +163,11 @@ impl Trainer {
     /// Trains the model of one lane and asks it about the validation and test images.
     fn fit(
         &self,
-        task: &Task<'_>,
-        at: usize,
+        (task, at): (&Task<'_>, usize),
         images: &Images<'_>,
         sets: &Sets,
         backed: &Backed<'_>,
+        keeper: &mut Keeper<'_>,
         link: &Link<'_>,
     ) -> Result<Trained, Halt> {
         let (lane, config) = (&task.lanes[at], &task.order.config);
@@ -193,7 +195,7 @@ impl Trainer {
             start,
         )?;
         let training = Training { samples: &train, augmented: images.augmented.as_ref() };
-        let fit = fit(&mut model, training, validation.as_ref(), lane, link)?;
+        let fit = fit(&mut model, training, validation.as_ref(), lane, keeper, link)?;
         let ask = |samples: &Samples| logits(&model, samples, link);
         let test = sets.test.as_ref().map(|test| ask(&test.samples)).transpose()?;
         let validation = match validation {

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::{self, BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -16,6 +15,7 @@ use spec::run_id::RunId;
 use tch::Device;
 use tracing::{error, info};
 
+use crate::checkpoint::Places;
 use crate::extract::extract;
 use crate::layers::layers;
 use crate::link::{Halt, Link, chain, failure};
@@ -105,11 +105,13 @@ pub fn work(
         let link = Link { emit: &emit, stopped: &|| stops.is_stopped(number) };
         match work {
             Work::Bundle(bundle) => {
+                let checkpoints = bundle.checkpoints.as_ref();
+                let places = Places { cache: &bundle.cache, checkpoints };
                 for group in groups(&bundle.runs, bundle.fuse) {
                     if stops.is_stopped(number) {
                         break;
                     }
-                    let fine = train(&mut trainer, &group, &bundle.cache, &link);
+                    let fine = train(&mut trainer, &group, places, &link);
                     if !fine.map_err(WorkerError::Write)? {
                         break;
                     }
@@ -160,12 +162,12 @@ fn read(orders: impl BufRead, works: &Sender<Numbered>, stops: &Stops) -> Result
 fn train(
     trainer: &mut Trainer,
     group: &Group<'_>,
-    cache: &Path,
+    places: Places<'_>,
     link: &Link<'_>,
 ) -> io::Result<bool> {
     let mut hands = Hands::default();
     let trained = catch_unwind(AssertUnwindSafe(|| {
-        trainer.train(group, cache, link, &mut |run, told| match told {
+        trainer.train(group, places, link, &mut |run, told| match told {
             Told::Begun => hands.begin(run, link).map_err(Halt::Emit),
             Told::Ended(Ok(outcome)) => hands.end(run, outcome, link).map_err(Halt::Emit),
             Told::Ended(Err(Halt::Emit(error))) => Err(Halt::Emit(error)),

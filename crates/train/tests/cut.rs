@@ -14,6 +14,7 @@ use spec::protocol::{Event, RunOrder};
 use spec::record::Outcome;
 use tch::{Device, Tensor};
 use train::backbones::Backbone;
+use train::checkpoint::Keeper;
 use train::data::{Folder, Square, decode_all};
 use train::features::Prefix;
 use train::fit::{Samples, Training, fit};
@@ -72,7 +73,8 @@ fn without_cut(order: &RunOrder) -> Vec<f64> {
     let mut model = Model::new(prefix, first_trainable, &weights, &example, start).unwrap();
     losses(|link| {
         let training = Training { samples: &samples, augmented: None };
-        fit(&mut model, training, None, lane, link).unwrap();
+        let mut keeper = Keeper::new(None, 1);
+        fit(&mut model, training, None, lane, &mut keeper, link).unwrap();
     })
 }
 

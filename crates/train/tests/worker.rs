@@ -42,7 +42,7 @@ impl Worker {
     }
 
     fn bundle(&mut self, root: &Path, runs: Vec<RunOrder>) {
-        let bundle = Bundle { cache: root.join("cache"), fuse: true, runs };
+        let bundle = Bundle { cache: root.join("cache"), fuse: true, checkpoints: None, runs };
         self.say(&serde_json::to_string(&Order::Bundle(bundle)).unwrap());
     }
 

@@ -1,6 +1,6 @@
 //! `[schedule]`: where and how a sweep runs.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::document::unknown_in;
@@ -9,13 +9,15 @@ use super::scalars;
 use super::source::Reader;
 use super::value::{Entry, Node, Value};
 use crate::devices::Devices;
-use crate::sweep::Schedule;
+use crate::sweep::{CheckpointEvery, Schedule};
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "devices",
     "per_device",
     "time_limit",
     "silence_limit",
+    "sweep_time_limit",
+    "checkpoint_every",
     "retries",
     "retry_delay",
     "set_aside_after",
@@ -27,6 +29,8 @@ const MOST_PER_DEVICE: i64 = 64;
 const MOST_RETRIES: i64 = 100;
 /// More failures in a row than this are a slip of the finger.
 const MOST_FAILURES: i64 = 10_000;
+/// More epochs between two checkpoints than this are a slip of the finger.
+const MOST_EPOCHS: i64 = 1_000_000;
 
 /// What one file says of it; what it does not say is absent.
 #[derive(Debug, Default)]
@@ -36,6 +40,8 @@ pub(super) struct WrittenSchedule {
     /// `Some(None)`: switched off.
     time_limit: Option<Option<Duration>>,
     silence_limit: Option<Option<Duration>>,
+    sweep_time_limit: Option<Option<Duration>>,
+    checkpoint_every: Option<Option<CheckpointEvery>>,
     retries: Option<u32>,
     retry_delay: Option<Duration>,
     set_aside_after: Option<NonZeroU32>,
@@ -53,6 +59,8 @@ impl WrittenSchedule {
             }
             "time_limit" => self.time_limit = limit("time_limit", node, reader),
             "silence_limit" => self.silence_limit = limit("silence_limit", node, reader),
+            "sweep_time_limit" => self.sweep_time_limit = limit("sweep_time_limit", node, reader),
+            "checkpoint_every" => self.checkpoint_every = checkpoint_every(node, reader),
             "retries" => {
                 let number = whole("retries", 0..=MOST_RETRIES, node, reader);
                 self.retries = number.and_then(|number| u32::try_from(number).ok());
@@ -85,6 +93,10 @@ impl WrittenSchedule {
             time_limit: first(said(), |layer| layer.time_limit).unwrap_or(default.time_limit),
             silence_limit: first(said(), |layer| layer.silence_limit)
                 .unwrap_or(default.silence_limit),
+            sweep_time_limit: first(said(), |layer| layer.sweep_time_limit)
+                .unwrap_or(default.sweep_time_limit),
+            checkpoint_every: first(said(), |layer| layer.checkpoint_every)
+                .unwrap_or(default.checkpoint_every),
             retries: first(said(), |layer| layer.retries).unwrap_or(default.retries),
             retry_delay: first(said(), |layer| layer.retry_delay).unwrap_or(default.retry_delay),
             set_aside_after: first(said(), |layer| layer.set_aside_after)
@@ -105,6 +117,28 @@ fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
         .with_help("\"auto\", \"cpu\", \"cpu:4\" (slots), \"cuda\" or \"cuda:0,1\" (GPUs)");
     reader.report(&node.span, label, problem);
     None
+}
+
+/// So many epochs, a time of a second or more, or `false` for never.
+fn checkpoint_every(node: &Node, reader: &mut Reader<'_>) -> Option<Option<CheckpointEvery>> {
+    let (path, help) = ("schedule.checkpoint_every", "such as \"5m\", or a number of epochs");
+    match node.value {
+        Value::Boolean(false) => return Some(None),
+        Value::Integer(_) => {
+            let epochs = scalars::whole(path, 1..=MOST_EPOCHS, node, reader)?;
+            let epochs = NonZeroU32::new(u32::try_from(epochs).ok()?)?;
+            return Some(Some(CheckpointEvery::Epochs(epochs)));
+        }
+        _ => {}
+    }
+    let time = scalars::duration(path, help, node, reader)?;
+    let seconds = NonZeroU64::new(time.as_secs());
+    if seconds.is_none() {
+        let problem = Problem::new(format!("`{path}` must be a second at the least"))
+            .with_help("checkpoint_every = 1 keeps every epoch, false none");
+        reader.report(&node.span, "too short", problem);
+    }
+    Some(Some(CheckpointEvery::Seconds(seconds?)))
 }
 
 /// A time that is not zero, or `false` for none.

@@ -1,9 +1,9 @@
-//! When to lose patience, and how often to try again.
+//! When to lose patience, how often to try again, and what to keep.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use spec::sweep::Schedule;
+use spec::sweep::{CheckpointEvery, Schedule};
 
 /// A moment: how long after the sweep's beginning.
 pub type Time = Duration;
@@ -14,7 +14,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10 * 60);
 /// How long a worker may take to come up: to load CUDA over a slow network takes a minute.
 const HELLO_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// When to lose patience, and how often to try again.
+/// When to lose patience, how often to try again, and what to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Longest wall-clock time of a run; none: as long as it takes.
@@ -31,6 +31,8 @@ pub struct Policy {
     pub set_aside_after: usize,
     /// So many failed runs end the sweep.
     pub max_failures: Option<NonZeroU32>,
+    /// How often the state of a long run is kept; none: never.
+    pub checkpoint_every: Option<CheckpointEvery>,
 }
 
 impl Policy {
@@ -44,6 +46,7 @@ impl Policy {
             retry_delay: schedule.retry_delay,
             set_aside_after: schedule.set_aside_after.get() as usize,
             max_failures,
+            checkpoint_every: schedule.checkpoint_every,
         }
     }
 

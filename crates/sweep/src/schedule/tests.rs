@@ -51,6 +51,7 @@ fn strict() -> Policy {
         retry_delay: seconds(5),
         set_aside_after: 100,
         max_failures: None,
+        checkpoint_every: None,
     }
 }
 

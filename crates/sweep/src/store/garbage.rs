@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use spec::paths::ResultsDir;
+use spec::paths::{ResultsDir, RunDir};
+use spec::run_id::RunId;
 
-use super::WriteError;
 use super::claims::at_work;
 use super::lock::Lock;
+use super::{StoreError, WriteError, read_result};
 
 /// What went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,11 +41,18 @@ struct Features {
 }
 
 /// Removes features, those first that were used longest ago, until no more than `keep` bytes of them are
-/// left, and halves of files that nobody will finish. What a worker is at stays.
+/// left, halves of files that nobody will finish, and what was kept of runs that have ended. What a worker
+/// is at stays.
 ///
 /// # Errors
-/// When something cannot be listed or removed.
-pub fn collect_garbage(dir: &ResultsDir, keep: u64) -> Result<Collected, WriteError> {
+/// When something cannot be listed or removed, or a result not be read.
+pub fn collect_garbage(dir: &ResultsDir, keep: u64) -> Result<Collected, StoreError> {
+    let mut collected = collect_features(dir, keep).map_err(WriteError::from)?;
+    clear_runs(dir, &mut collected.freed)?;
+    Ok(collected)
+}
+
+fn collect_features(dir: &ResultsDir, keep: u64) -> io::Result<Collected> {
     let mut collected = Collected::default();
     let (features, halves) = list(&dir.cache())?;
     let total: u64 = features.iter().map(|features| features.bytes).sum();
@@ -67,7 +75,6 @@ pub fn collect_garbage(dir: &ResultsDir, keep: u64) -> Result<Collected, WriteEr
             collected.freed.add(bytes);
         }
     }
-    clear_runs(dir, &mut collected.freed)?;
     Ok(collected)
 }
 
@@ -113,21 +120,46 @@ fn remove_unless_used(file: &Path) -> io::Result<bool> {
     }
 }
 
-/// What was being written in the runs' folders when a sweep was killed, if nobody is at work.
-fn clear_runs(dir: &ResultsDir, freed: &mut Freed) -> io::Result<()> {
+/// What was being written for runs when a sweep was killed, and checkpoints of runs that have ended or are
+/// not there any more; if nobody is at work.
+fn clear_runs(dir: &ResultsDir, freed: &mut Freed) -> Result<(), StoreError> {
     if !dir.root().is_dir() {
         return Ok(());
     }
-    let _lock = Lock::hold(dir)?;
+    let _lock = Lock::hold(dir).map_err(WriteError::from)?;
     if !at_work(dir).is_empty() {
         return Ok(());
     }
-    for run in entries(&dir.runs())? {
-        let halves = files(&run)?.into_iter();
-        for half in halves.filter(|file| file.extension().is_some_and(|ending| ending == "part")) {
-            freed.add(size(&half)?);
-            fs_err::remove_file(half)?;
+    let runs = entries(&dir.runs()).map_err(WriteError::from)?;
+    let checkpoints = entries(dir.checkpoints().root()).map_err(WriteError::from)?;
+    for folder in runs.iter().chain(&checkpoints) {
+        remove_files(folder, freed, |file| file.extension().is_some_and(|end| end == "part"))
+            .map_err(WriteError::from)?;
+    }
+    let runs: Vec<RunDir> = runs.into_iter().map(RunDir::new).collect();
+    for folder in checkpoints {
+        let name = folder.file_name().and_then(|name| name.to_str()?.parse::<RunId>().ok());
+        let Some(run) = name else { continue };
+        let result = match runs.iter().find(|dir| dir.is_of(run)) {
+            Some(dir) => read_result(dir, run)?.map(|result| result.outcome.is_settled()),
+            None => Some(true),
+        };
+        if result == Some(true) {
+            remove_files(&folder, freed, |_| true).map_err(WriteError::from)?;
+            fs_err::remove_dir(&folder).map_err(WriteError::from)?;
         }
+    }
+    Ok(())
+}
+
+fn remove_files(
+    folder: &Path,
+    freed: &mut Freed,
+    is_meant: impl Fn(&Path) -> bool,
+) -> io::Result<()> {
+    for file in files(folder)?.into_iter().filter(|file| is_meant(file)) {
+        freed.add(size(&file)?);
+        fs_err::remove_file(file)?;
     }
     Ok(())
 }
@@ -209,6 +241,43 @@ mod tests {
         assert_eq!(left(&dir), "a.safetensors e.part");
         assert_eq!((collected.left, collected.in_use), (100, 1));
         drop(locks);
+    }
+
+    #[test]
+    fn checkpoints_stay_while_their_run_is_open() {
+        use crate::planning::tests::work;
+        use spec::record::{self, Outcome, RunResult};
+        let (_folder, dir) = cache();
+        let works = [work(1), work(2), work(3)];
+        for work in &works {
+            let file = dir.checkpoints().file(work.run(), None);
+            fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+            fs_err::write(&file, [0; 50]).unwrap();
+        }
+        let half = dir.checkpoints().run(works[0].run()).join("run.part");
+        fs_err::write(half, [0; 5]).unwrap();
+        for (work, outcome) in [
+            (&works[0], Outcome::Interrupted { cause: String::new() }),
+            (&works[1], Outcome::Failed { cause: String::new() }),
+        ] {
+            let run = dir.run(&work.planned);
+            fs_err::create_dir_all(run.root()).unwrap();
+            let result = RunResult {
+                version: record::VERSION,
+                run: work.run(),
+                attempts: 1,
+                started: String::new(),
+                seconds: 1.0,
+                device: String::new(),
+                outcome,
+            };
+            fs_err::write(run.result(), serde_json::to_vec(&result).unwrap()).unwrap();
+        }
+        let freed = collect_garbage(&dir, 1000).unwrap().freed;
+        // Of one that has ended, of one that is not there, and two halves.
+        assert_eq!(freed, Freed { files: 4, bytes: 50 + 50 + 5 + 7 });
+        let left = entries(dir.checkpoints().root()).unwrap();
+        assert_eq!(left, [dir.checkpoints().run(works[0].run())]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub enum Command {
 }
 
 /// The sweep files of a command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Files {
     /// Sweep files
     #[arg(value_name = "FILE", required = true)]
@@ -95,7 +95,7 @@ pub struct Files {
 }
 
 /// `sweep run`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Run {
     /// What to run.
     #[command(flatten)]

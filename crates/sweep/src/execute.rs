@@ -9,7 +9,7 @@ mod station;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use miette::Diagnostic;
@@ -33,6 +33,9 @@ use station::Station;
 /// At most so many runs are stored together: each holds half a dozen files open.
 const MOST_ENDED: usize = 64;
 
+/// When time is over, a worker that does not stop within this is killed.
+const GRACE: Duration = Duration::from_secs(5 * 60);
+
 /// How it ended, when nothing was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -42,6 +45,8 @@ pub enum End {
     Interrupted,
     /// As many runs failed as were allowed to.
     Enough(u32),
+    /// Time was over.
+    OutOfTime,
 }
 
 /// The sweep cannot go on.
@@ -107,6 +112,8 @@ enum Message {
     Worker(WorkerId, Heard),
     /// Ctrl-C or its like.
     Signal,
+    /// Time is over.
+    Late,
 }
 
 impl From<(WorkerId, Heard)> for Message {
@@ -150,6 +157,8 @@ pub fn execute(
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
         began: Instant::now(),
+        until: policy.until,
+        late: false,
         scheduler: Scheduler::new(runs, &homes, policy),
         devices,
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
@@ -184,6 +193,10 @@ pub fn execute(
 struct Execution<'a> {
     /// The scheduler's clock counts from here.
     began: Instant,
+    /// When the next step is taken towards the end, since time is over.
+    until: Option<Instant>,
+    /// Whether time was over before all was done.
+    late: bool,
     scheduler: Scheduler,
     /// The devices' names.
     devices: Vec<String>,
@@ -232,6 +245,15 @@ impl Execution<'_> {
                     );
                     self.tell(Event::Stop)?;
                 }
+                Some(Message::Late) if self.late => {
+                    self.tell(Event::Abort)?;
+                    return Ok(self.end());
+                }
+                Some(Message::Late) => {
+                    self.late = true;
+                    self.progress.say("time is over: runs under way end at their next batch");
+                    self.tell(Event::Stop)?;
+                }
                 None => self.tell(Event::Tick)?,
             }
         }
@@ -246,6 +268,7 @@ impl Execution<'_> {
         let left = !self.scheduler.is_done() || self.interrupted;
         match self.enough {
             _ if self.signals > 0 && left => End::Interrupted,
+            _ if self.late && left => End::OutOfTime,
             Some(failures) if left => End::Enough(failures),
             _ => End::Done,
         }
@@ -270,12 +293,17 @@ impl Execution<'_> {
             let now = Instant::now();
             self.stations.iter_mut().for_each(|station| station.hurry(now));
             self.claims.beat(now);
+            if self.until.is_some_and(|until| until <= now) {
+                self.until = (!self.late).then(|| now + GRACE);
+                return Ok(Some(Message::Late));
+            }
             let stations = self.stations.iter().filter_map(Station::due);
             let scheduler = self.scheduler.due(now - self.began).map(|due| self.began + due);
             if scheduler.is_some_and(|due| due <= now) {
                 return Ok(None);
             }
-            let due = stations.chain(scheduler).fold(self.claims.due(), Instant::min);
+            let due = stations.chain(scheduler).chain(self.until);
+            let due = due.fold(self.claims.due(), Instant::min);
             // What has ended is stored when there is nothing to hear, or much to store.
             match inbox.try_recv() {
                 Ok(message) => {
@@ -438,7 +466,7 @@ impl Execution<'_> {
                 self.stations[slot].kill();
             }
             Effect::SetAside(device, why) => {
-                self.progress.say(&format!("{} is set aside: {why}", self.devices[device]));
+                self.progress.set_aside(&self.devices[device], &why);
             }
             Effect::Enough(failures) => self.enough = Some(failures),
             Effect::GiveUp(why) => self.gave_up = Some(why),

@@ -5,6 +5,7 @@ mod words;
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use spec::protocol::Stage;
 use spec::record::{EpochMetrics, Outcome};
 
@@ -59,6 +60,16 @@ pub struct Progress {
     done_before: usize,
     ended: usize,
     began: Instant,
+    set_aside: Vec<SetAside>,
+}
+
+/// A device on which nothing runs any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Its name: `cuda 1`.
+    pub device: String,
+    /// Why.
+    pub cause: String,
 }
 
 impl Progress {
@@ -67,7 +78,15 @@ impl Progress {
         let bars = console
             .draws_bars()
             .then(|| Bars::new(console.bars(), slots, total as u64, done_before as u64));
-        Self { console: console.clone(), bars, total, done_before, ended: 0, began: Instant::now() }
+        Self {
+            console: console.clone(),
+            bars,
+            total,
+            done_before,
+            ended: 0,
+            began: Instant::now(),
+            set_aside: Vec::new(),
+        }
     }
 
     /// Shows what a slot does.
@@ -91,6 +110,17 @@ impl Progress {
     /// A remark.
     pub fn say(&self, text: &str) {
         self.console.say(text);
+    }
+
+    /// Nothing runs on a device any more.
+    pub fn set_aside(&mut self, device: &str, cause: &str) {
+        self.console.say(&format!("{device} is set aside: {cause}"));
+        self.set_aside.push(SetAside { device: device.to_owned(), cause: cause.to_owned() });
+    }
+
+    /// The devices on which nothing ran any more at the end.
+    pub fn devices_set_aside(self) -> Vec<SetAside> {
+        self.set_aside
     }
 
     /// Takes the bars away.

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
-use spec::sweep::Schedule;
+use spec::sweep::{Schedule, Sweep};
 
 use super::changes::changes;
 use super::machine::{cores, free_memory, slots};
@@ -19,7 +20,7 @@ use crate::gpus::FreeMemory;
 use crate::output::Console;
 use crate::planning::{self, Planned, Work};
 use crate::preflight;
-use crate::progress::Progress;
+use crate::progress::{Progress, SetAside};
 use crate::schedule::Policy;
 use crate::store::{ReadError, Store, read_plan};
 use crate::worker::Program;
@@ -27,12 +28,48 @@ use ::weights::folder::WeightsFolder;
 
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     let sweeps = load(&args.files)?;
+    let CarriedOut { store, plans, work, end, .. } =
+        carry_out(&sweeps, args, None, results, console)?;
+    match end {
+        End::Done => {}
+        End::Interrupted | End::OutOfTime => {
+            console.say("interrupted: give the same command to go on");
+            return Ok(exit::INTERRUPTED);
+        }
+        End::Enough(failures) => console.say(&format!(
+            "stopped after {}: give the same command to go on",
+            count(failures as usize, "failure")
+        )),
+    }
+    print_reports(&store, &plans, args, console)?;
+    conclude(&store, &work, console)
+}
+
+/// Sweeps that have been run, as far as they came.
+pub(super) struct CarriedOut {
+    pub(super) store: Store,
+    pub(super) plans: Vec<Plan>,
+    pub(super) work: Vec<Work>,
+    pub(super) end: End,
+    /// Devices on which nothing ran any more.
+    #[expect(dead_code, reason = "nobody asks yet")]
+    pub(super) set_aside: Vec<SetAside>,
+}
+
+/// Runs what of `sweeps` has no result yet, in the manner of `args`, until `until` if that comes first.
+pub(super) fn carry_out(
+    sweeps: &[Sweep],
+    args: &cli::Run,
+    until: Option<Instant>,
+    results: ResultsDir,
+    console: &Console,
+) -> Result<CarriedOut, Failure> {
     let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
     let agreed = devices::agree(args.devices.as_ref(), schedules)?;
     let per_device = args.per_device.unwrap_or(agreed.per_device);
     let schedule = Schedule { per_device, ..agreed };
     // Before anything is written, so that a mistake leaves no trace.
-    let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    let Planned { plans, work } = planning::plan(sweeps, &WeightsFolder::from_environment())?;
     let store = Store::open(results)?;
     for plan in &plans {
         if let Some(change) = change_of_plan(&store, plan)? {
@@ -52,15 +89,15 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
             failed += 1;
         }
     }
-    let end = match open.len() {
+    let (end, set_aside) = match open.len() {
         0 => {
             console.say(&nothing_to_do(work.len(), failed));
-            End::Done
+            (End::Done, Vec::new())
         }
         _ => {
             let max_failures =
                 if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
-            let policy = Policy::new(&schedule, max_failures);
+            let policy = Policy { until, ..Policy::new(&schedule, max_failures) };
             let memory = args.wait_free_memory.map(free_memory).transpose()?;
             let (slots, program) = slots(&schedule, cores())?;
             let places = (slots.as_slice(), memory.as_ref());
@@ -68,18 +105,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
             start(open, work.len(), (&program, policy, fuse), places, &store, console)?
         }
     };
-    if end == End::Interrupted {
-        console.say("interrupted: give the same command to go on");
-        return Ok(exit::INTERRUPTED);
-    }
-    if let End::Enough(failures) = end {
-        console.say(&format!(
-            "stopped after {}: give the same command to go on",
-            count(failures as usize, "failure")
-        ));
-    }
-    print_reports(&store, &plans, args, console)?;
-    conclude(&store, &work, console)
+    Ok(CarriedOut { store, plans, work, end, set_aside })
 }
 
 fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
@@ -117,7 +143,7 @@ fn start(
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     store: &Store,
     console: &Console,
-) -> Result<End, Failure> {
+) -> Result<(End, Vec<SetAside>), Failure> {
     preflight::room(store.dir().root(), open.len())?;
     if let Err(error) = preflight::cache(&store.dir().cache()) {
         console.warn(&format!("features are not kept, so every worker computes them: {error}"));
@@ -131,7 +157,8 @@ fn start(
         names(slots)
     ));
     let mut progress = Progress::new(console, slots, total, before);
-    Ok(execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?)
+    let end = execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?;
+    Ok((end, progress.devices_set_aside()))
 }
 
 fn names(slots: &[SlotSpec]) -> String {

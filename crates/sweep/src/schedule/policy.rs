@@ -1,7 +1,7 @@
 //! When to lose patience, how often to try again, and what to keep.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spec::sweep::{CheckpointEvery, Schedule};
 
@@ -33,6 +33,8 @@ pub struct Policy {
     pub max_failures: Option<NonZeroU32>,
     /// How often the state of a long run is kept; none: never.
     pub checkpoint_every: Option<CheckpointEvery>,
+    /// What is under way then stops, and nothing more begins; none: as long as it takes.
+    pub until: Option<Instant>,
 }
 
 impl Policy {
@@ -47,6 +49,7 @@ impl Policy {
             set_aside_after: schedule.set_aside_after.get() as usize,
             max_failures,
             checkpoint_every: schedule.checkpoint_every,
+            until: None,
         }
     }
 

@@ -52,6 +52,7 @@ fn strict() -> Policy {
         set_aside_after: 100,
         max_failures: None,
         checkpoint_every: None,
+        until: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A fake of NVIDIA's management library: four GPUs of 80 GiB, in a machine that has none.
 //!
 //! GPU 2 is used by a foreign process, which holds 76 GiB until the file that `FAKE_NVML_FREED` names is
-//! there. With `FAKE_NVML_MIG` GPU 3 is divided into two instances of 40 GiB. Only what the program asks
+//! there. Of GPU 1 10 GiB are used while the file that `FAKE_NVML_KEPT` names is there. With `FAKE_NVML_MIG` GPU 3 is divided into two instances of 40 GiB. Only what the program asks
 //! for is here; see <https://docs.nvidia.com/deploy/nvml-api/>.
 #![allow(unsafe_code, reason = "it stands in for a C library")]
 
@@ -42,8 +42,12 @@ fn uuid(handle: Handle) -> String {
 
 /// Of the foreign process.
 fn taken(handle: Handle) -> u64 {
-    let freed = std::env::var_os("FAKE_NVML_FREED").is_some_and(|file| Path::new(&file).exists());
-    if handle == 3 && !freed { 76 * GIB } else { 0 }
+    let is_there = |name| std::env::var_os(name).is_some_and(|file| Path::new(&file).exists());
+    match handle {
+        2 if is_there("FAKE_NVML_KEPT") => 10 * GIB,
+        3 if !is_there("FAKE_NVML_FREED") => 76 * GIB,
+        _ => 0,
+    }
 }
 
 /// # Safety

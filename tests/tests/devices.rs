@@ -22,6 +22,7 @@ fn command(bench: &Bench, args: &[&str]) -> Command {
     command
         .env("LD_LIBRARY_PATH", bench.path("lib"))
         .env("FAKE_NVML_FREED", bench.path("freed"))
+        .env("FAKE_NVML_KEPT", bench.path("kept"))
         .env_remove("CUDA_VISIBLE_DEVICES");
     command
 }
@@ -101,6 +102,28 @@ fn a_gpu_that_somebody_else_uses_is_waited_for() {
     let ran = bench.wait(sweep);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(!ran.stderr.contains("waiting"), "said once: {}", ran.stderr);
+}
+
+#[test]
+fn a_gpu_that_keeps_what_a_dead_worker_had_is_waited_for() {
+    let bench = with_gpus(4);
+    let leaves = Rule { seed: Some(1), batch_size: Some(32), times: Some(1), act: Act::Leave };
+    bench.change_script(|script| script.rules = vec![leaves]);
+    let limits =
+        bench.read("base.toml").replace("retries = 0", "retries = 1\nretry_delay = \"0s\"");
+    bench.write("base.toml", &limits);
+    let mut sweep =
+        Running::start(command(&bench, &["run", "batch_size.toml", "--devices", "cuda:1"]));
+    let worker = bench.accept();
+    bench.write("kept", "");
+    worker.go_on();
+    while !sweep.stderr_line().starts_with("cuda 1 has not given back 10.0 GiB") {}
+    assert_eq!(bench.ledger(), [""; 0], "nothing starts there");
+    fs_err::remove_file(bench.path("kept")).unwrap();
+    let ran = bench.wait(sweep);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("given back"), "said once: {}", ran.stderr);
+    assert_eq!(bench.ledger().len(), 6);
 }
 
 #[test]

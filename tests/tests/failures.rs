@@ -70,6 +70,21 @@ fn a_worker_that_hangs_is_ended_and_its_run_tried_again() {
     assert_eq!(result(&bench)["attempts"], 2);
 }
 
+/// A worker that waits stops when it is asked; one that hears nothing is ended.
+#[test]
+fn when_the_time_of_the_sweep_is_over_its_runs_stay_open_and_the_next_one_goes_on() {
+    for act in [Act::Wait, Act::Deaf] {
+        let bench = with("sweep_time_limit = \"2s\"\nsilence_limit = \"3s\"", act, None);
+        let ran = run(&bench, &[], 3);
+        assert!(ran.stderr.contains("time is over: runs under way end"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("stopped when its time was over"), "{}", ran.stderr);
+        assert_eq!(bench.ledger(), [""; 0], "{}", ran.stderr);
+        bench.script(|_| {});
+        run(&bench, &[], 0);
+        assert_eq!(bench.ledger().len(), 6);
+    }
+}
+
 #[test]
 fn memory_that_ran_out_is_a_finding_and_tried_once_more_where_it_was_shared() {
     let bench = with("retries = 2", Act::OutOfMemory, None);

@@ -3,15 +3,16 @@
 //! It runs on the caller's thread, which alone starts workers and writes results; other threads only
 //! send it messages.
 
+mod memory;
 mod signals;
 mod station;
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytesize::ByteSize;
 use miette::Diagnostic;
 use spec::protocol::{self, Bundle, Checkpoints, Order};
 use spec::record::Outcome;
@@ -27,14 +28,12 @@ use crate::progress::{Activity, Progress};
 use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
 use crate::store::{Claims, Ended, Store, StoreError, Whose, WriteError};
 use crate::worker::{Heard, Line, Program, Worker, WorkerId, end_strays};
+use memory::{May, Memory};
 use signals::Signals;
 use station::Station;
 
 /// At most so many runs are stored together: each holds half a dozen files open.
 const MOST_ENDED: usize = 64;
-
-/// When time is over, a worker that does not stop within this is killed.
-const GRACE: Duration = Duration::from_secs(5 * 60);
 
 /// How it ended, when nothing was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,25 +152,28 @@ pub fn execute(
         }
         None => None,
     };
-    let runs = work.iter().map(|work| (work.run(), work.prefix(fuse)));
+    // Long ones first: a long run that begins last keeps everybody waiting.
+    let mut order: Vec<&Work> = work.iter().collect();
+    order.sort_by_key(|work| Reverse(work.length()));
+    let runs = order.iter().map(|work| (work.run(), work.prefix(fuse)));
     let (homes, devices) = devices::homes(slots);
     let mut execution = Execution {
         began: Instant::now(),
         until: policy.until,
         late: false,
-        scheduler: Scheduler::new(runs, &homes, policy),
+        scheduler: Scheduler::new(runs, &homes, policy)
+            .with_lengths(work.iter().map(|work| (work.run(), work.length()))),
         devices,
         work: work.iter().map(|work| (work.run(), work.clone())).collect(),
         stations: slots.iter().map(|_| Station::default()).collect(),
         fuse,
         checkpoints,
         slots,
-        memory,
+        memory: Memory::new(memory),
         program,
         store,
         claims,
         met: HashSet::new(),
-        occupied: HashSet::new(),
         progress,
         to,
         ended: Vec::new(),
@@ -193,7 +195,7 @@ pub fn execute(
 struct Execution<'a> {
     /// The scheduler's clock counts from here.
     began: Instant,
-    /// When the next step is taken towards the end, since time is over.
+    /// When time is over; none when it is.
     until: Option<Instant>,
     /// Whether time was over before all was done.
     late: bool,
@@ -205,15 +207,12 @@ struct Execution<'a> {
     fuse: bool,
     checkpoints: Option<Checkpoints>,
     slots: &'a [SlotSpec],
-    /// What must be free on a GPU before a worker starts there.
-    memory: Option<&'a FreeMemory>,
+    memory: Memory<'a>,
     program: &'a Program,
     store: &'a Store,
     claims: Claims,
     /// Others that are at work here.
     met: HashSet<Process>,
-    /// Slots that wait for memory.
-    occupied: HashSet<SlotId>,
     progress: &'a mut Progress,
     to: SyncSender<Message>,
     /// Runs that have ended and are not stored yet.
@@ -245,14 +244,10 @@ impl Execution<'_> {
                     );
                     self.tell(Event::Stop)?;
                 }
-                Some(Message::Late) if self.late => {
-                    self.tell(Event::Abort)?;
-                    return Ok(self.end());
-                }
                 Some(Message::Late) => {
                     self.late = true;
                     self.progress.say("time is over: runs under way end at their next batch");
-                    self.tell(Event::Stop)?;
+                    self.tell(Event::OutOfTime)?;
                 }
                 None => self.tell(Event::Tick)?,
             }
@@ -294,7 +289,7 @@ impl Execution<'_> {
             self.stations.iter_mut().for_each(|station| station.hurry(now));
             self.claims.beat(now);
             if self.until.is_some_and(|until| until <= now) {
-                self.until = (!self.late).then(|| now + GRACE);
+                self.until = None;
                 return Ok(Some(Message::Late));
             }
             let stations = self.stations.iter().filter_map(Station::due);
@@ -337,6 +332,7 @@ impl Execution<'_> {
             Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
             Heard::Ended => {
                 let how = self.stations[slot].reap()?;
+                self.memory.ended(slot);
                 self.tell(Event::Ended(slot, how))
             }
         }
@@ -475,21 +471,19 @@ impl Execution<'_> {
         Ok(Vec::new())
     }
 
-    /// Whether somebody else has so much of the slot's GPU that it has to wait.
+    /// Whether the slot's GPU is in somebody's hands, so that it has to wait.
     fn is_occupied(&mut self, slot: SlotId) -> bool {
-        let SlotSpec { gpu, home, .. } = &self.slots[slot];
-        let (Some(memory), Some(gpu)) = (self.memory, gpu) else { return false };
-        // One that answers no more is for the worker to find out.
-        let free = memory.driver.free(gpu).unwrap_or(u64::MAX);
-        if free < memory.wanted {
-            if self.occupied.insert(slot) {
-                let [free, wanted] = [free, memory.wanted].map(ByteSize::b);
-                self.progress.say(&format!("{home} has {free} free: waiting for {wanted}"));
-            }
-            return true;
+        let spec = &self.slots[slot];
+        let mut others = self.stations.iter().zip(self.slots).enumerate();
+        let alone = !others.any(|(at, (station, other))| {
+            at != slot && other.gpu == spec.gpu && station.has_worker()
+        });
+        match self.memory.may_start(slot, spec, alone) {
+            May::Start => return false,
+            May::Wait(None) => {}
+            May::Wait(Some(why)) => self.progress.say(&why),
         }
-        self.occupied.remove(&slot);
-        false
+        true
     }
 
     /// Hands a slot's worker those of `runs` that nobody else is at or has done.

@@ -76,7 +76,7 @@ impl Driver {
     }
 }
 
-/// GPUs on which no worker starts before enough of their memory is free.
+/// GPUs on which no worker starts before enough of their memory is free, and what their last worker had.
 #[derive(Debug)]
 pub struct FreeMemory {
     /// Who tells.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ::weights::folder::WeightsFolder;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
-use spec::config::{Config, Validation};
+use spec::config::{Config, Freeze, Validation, Views};
 use spec::protocol::RunOrder;
 use spec::record::{Plan, PlanRun, RunConfig};
 use spec::run_id::{self, Fingerprints, RunId};
@@ -97,6 +97,25 @@ impl Work {
     /// What it shares with other runs, where those that can be are fused or not.
     pub fn prefix(&self, fuse: bool) -> Prefix {
         Prefix::of(&self.config, &self.fingerprints, fuse)
+    }
+
+    /// How long it takes, in a unit of its own: to tell long runs from short ones, and for nothing else.
+    /// What is frozen is computed once, so a backbone that trains counts as much as many heads.
+    pub fn length(&self) -> u64 {
+        /// A pass over the images, as long as nobody has counted them.
+        const PASS: u64 = 1000;
+        /// A backbone beside a head.
+        const BACKBONE: u64 = 100;
+        let Config { train, model, data, .. } = &self.config;
+        let batch = u64::from(train.batch_size);
+        let epoch = train.steps_per_epoch.map_or(PASS, |steps| u64::from(steps) * batch);
+        let fits = match data.validation {
+            Validation::Folds(folds) => u64::from(folds),
+            Validation::None | Validation::Fraction(_) | Validation::Folder(_) => 1,
+        };
+        let drawn = self.config.augment.as_ref().is_some_and(|to| to.views == Views::Fresh);
+        let each = if model.freeze == Freeze::All && !drawn { 1 } else { BACKBONE };
+        [epoch, fits, each].iter().fold(u64::from(train.epochs), |all, &of| all.saturating_mul(of))
     }
 
     /// As a worker is told.
@@ -209,6 +228,30 @@ fn fingerprints(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[test]
+    fn a_backbone_that_trains_takes_longer_than_a_head_and_folds_longer_than_one_fit() {
+        let with = |edit: &dyn Fn(&mut Config)| {
+            let mut work = work(1);
+            edit(&mut work.config);
+            work.length()
+        };
+        let plain = with(&|_| {});
+        assert_eq!(with(&|config| config.train.batch_size = 16), plain, "the same images");
+        assert_eq!(with(&|config| config.train.epochs *= 2), 2 * plain);
+        let folds = with(&|config| config.data.validation = Validation::Folds(5));
+        let unfrozen = with(&|config| config.model.freeze = Freeze::UnfreezeLast(10));
+        assert!(plain < folds && folds < unfrozen, "{plain} {folds} {unfrozen}");
+        let longest = with(&|config| {
+            config.train = spec::config::Train {
+                epochs: u32::MAX,
+                batch_size: u32::MAX,
+                steps_per_epoch: Some(u32::MAX),
+                ..config.train.clone()
+            };
+        });
+        assert_eq!(longest, u64::MAX);
+    }
 
     /// Some run of this seed.
     pub(crate) fn work(seed: u64) -> Work {

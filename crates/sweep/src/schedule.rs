@@ -65,6 +65,8 @@ pub struct Scheduler {
     elsewhere: Vec<(RunId, Prefix)>,
     next_look: Time,
     failures: u32,
+    /// Patience with workers that are to stop ends then.
+    stop_by: Option<Time>,
 }
 
 impl Scheduler {
@@ -89,7 +91,15 @@ impl Scheduler {
             elsewhere: Vec::new(),
             next_look: Time::ZERO,
             failures: 0,
+            stop_by: None,
         }
+    }
+
+    /// Knowing how long runs take, in whatever unit: the same for all that are not named.
+    #[must_use]
+    pub fn with_lengths(mut self, lengths: impl IntoIterator<Item = (RunId, u64)>) -> Self {
+        self.waiting.set_lengths(lengths);
+        self
     }
 
     /// Whether nothing is left to do or to wait for.
@@ -178,6 +188,10 @@ impl Scheduler {
                 }
             }
             Event::Stop => self.stop(effects),
+            Event::OutOfTime => {
+                self.stop(effects);
+                self.stop_by = Some(now + self.policy.stop_limit);
+            }
             Event::Abort => self.abort(effects),
         }
     }

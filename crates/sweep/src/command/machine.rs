@@ -53,10 +53,22 @@ pub(super) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What must be free on a GPU before a worker starts there.
-pub(super) fn free_memory(wanted: ByteSize) -> Result<FreeMemory, DevicesError> {
-    let driver = Driver::open().map_err(|cause| DevicesError::NoDriver { cause })?;
-    Ok(FreeMemory { driver, wanted: wanted.as_u64() })
+/// Who tells whether a GPU of `slots` has memory for a worker; nobody where there is no driver, unless it
+/// was asked to wait for so much.
+pub(super) fn free_memory(
+    wanted: Option<ByteSize>,
+    slots: &[SlotSpec],
+) -> Result<Option<FreeMemory>, DevicesError> {
+    if wanted.is_none() && slots.iter().all(|slot| slot.gpu.is_none()) {
+        return Ok(None);
+    }
+    match (Driver::open(), wanted) {
+        (Ok(driver), _) => {
+            Ok(Some(FreeMemory { driver, wanted: wanted.map_or(0, |bytes| bytes.as_u64()) }))
+        }
+        (Err(_), None) => Ok(None),
+        (Err(cause), Some(_)) => Err(DevicesError::NoDriver { cause }),
+    }
 }
 
 /// The slots that `schedule` makes of this machine, of which `cores` are ours, and the worker for them.

@@ -32,7 +32,10 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         carry_out(&sweeps, args, None, results, console)?;
     match end {
         End::Done => {}
-        End::Interrupted | End::OutOfTime => {
+        End::OutOfTime => {
+            console.say("stopped when its time was over: give the same command to go on");
+        }
+        End::Interrupted => {
             console.say("interrupted: give the same command to go on");
             return Ok(exit::INTERRUPTED);
         }
@@ -97,9 +100,9 @@ pub(super) fn carry_out(
         _ => {
             let max_failures =
                 if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
-            let policy = Policy { until, ..Policy::new(&schedule, max_failures) };
-            let memory = args.wait_free_memory.map(free_memory).transpose()?;
+            let policy = Policy::new(&schedule, max_failures).until(until);
             let (slots, program) = slots(&schedule, cores())?;
+            let memory = free_memory(args.wait_free_memory, &slots)?;
             let places = (slots.as_slice(), memory.as_ref());
             let fuse = !args.no_fuse;
             start(open, work.len(), (&program, policy, fuse), places, &store, console)?

@@ -74,6 +74,11 @@ impl Station {
         self.worker.as_ref().is_some_and(|worker| worker.id() == id)
     }
 
+    /// Whether there is a worker, in whatever state.
+    pub(super) fn has_worker(&self) -> bool {
+        self.worker.is_some()
+    }
+
     pub(super) fn send(&self, order: Order) {
         if let Some(worker) = &self.worker {
             worker.send(order);

@@ -47,6 +47,8 @@ pub enum Event {
     Free(RunId),
     /// End soon: nothing new, and workers stop what they do.
     Stop,
+    /// The sweep's time is over: as [`Event::Stop`], and workers that do not stop soon are ended.
+    OutOfTime,
     /// End now: workers are killed and nothing more is stored.
     Abort,
 }

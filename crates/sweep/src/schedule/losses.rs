@@ -20,7 +20,8 @@ impl Scheduler {
             Slot::Busy { hand, heard, .. } => {
                 let silent = self.policy.silence_limit.map(|limit| *heard + limit);
                 let overdue = self.policy.time_limit.zip(hand.oldest());
-                silent.into_iter().chain(overdue.map(|(limit, since)| since + limit)).min()
+                let overdue = overdue.map(|(limit, since)| since + limit);
+                silent.into_iter().chain(overdue).chain(self.stop_by).min()
             }
             Slot::Vacant | Slot::Idle { .. } | Slot::Leaving => None,
         }
@@ -42,6 +43,11 @@ impl Scheduler {
                     .filter(|limit| hand.oldest().is_some_and(|since| since + *limit <= now));
                 match overdue {
                     Some(limit) => self.overdue(now, slot, limit, effects),
+                    None if self.stop_by.is_some_and(|by| by <= now) => {
+                        let limit = humantime::format_duration(self.policy.stop_limit);
+                        let cause = format!("the worker did not stop within {limit}");
+                        self.end_worker(now, slot, cause, effects);
+                    }
                     None => self.silent(now, slot, effects),
                 }
             }
@@ -73,8 +79,11 @@ impl Scheduler {
     fn silent(&mut self, now: Time, slot: SlotId, effects: &mut Vec<Effect>) {
         let limit = self.policy.silence_limit.unwrap_or_default();
         let limit = humantime::format_duration(limit);
+        self.end_worker(now, slot, format!("the worker said nothing for {limit}"), effects);
+    }
+
+    fn end_worker(&mut self, now: Time, slot: SlotId, cause: String, effects: &mut Vec<Effect>) {
         effects.push(Effect::Terminate(slot));
-        let cause = format!("the worker said nothing for {limit}");
         self.lose(now, slot, Outcome::TimedOut { cause }, effects);
     }
 

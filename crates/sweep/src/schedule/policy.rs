@@ -14,6 +14,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10 * 60);
 /// How long a worker may take to come up: to load CUDA over a slow network takes a minute.
 const HELLO_LIMIT: Duration = Duration::from_secs(5 * 60);
 
+/// How long a worker may take to stop at its next batch when the sweep's time is over.
+const STOP_LIMIT: Duration = Duration::from_secs(5 * 60);
+
 /// When to lose patience, how often to try again, and what to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -31,6 +34,8 @@ pub struct Policy {
     pub set_aside_after: usize,
     /// So many failed runs end the sweep.
     pub max_failures: Option<NonZeroU32>,
+    /// How long a worker may take to stop when the sweep's time is over.
+    pub stop_limit: Duration,
     /// How often the state of a long run is kept; none: never.
     pub checkpoint_every: Option<CheckpointEvery>,
     /// What is under way then stops, and nothing more begins; none: as long as it takes.
@@ -38,7 +43,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What a sweep file says, and the command line.
+    /// What a sweep file says, and the command line. The sweep's time begins now.
     pub fn new(schedule: &Schedule, max_failures: Option<NonZeroU32>) -> Self {
         Self {
             time_limit: schedule.time_limit,
@@ -48,9 +53,16 @@ impl Policy {
             retry_delay: schedule.retry_delay,
             set_aside_after: schedule.set_aside_after.get() as usize,
             max_failures,
+            stop_limit: STOP_LIMIT,
             checkpoint_every: schedule.checkpoint_every,
-            until: None,
+            until: schedule.sweep_time_limit.and_then(|limit| Instant::now().checked_add(limit)),
         }
+    }
+
+    /// The same, until `moment` if that comes first.
+    #[must_use]
+    pub fn until(self, moment: Option<Instant>) -> Self {
+        Self { until: self.until.into_iter().chain(moment).min(), ..self }
     }
 
     /// The wait before the next try, after `tries` of them (at least 1).

@@ -51,6 +51,7 @@ fn strict() -> Policy {
         retry_delay: seconds(5),
         set_aside_after: 100,
         max_failures: None,
+        stop_limit: seconds(60),
         checkpoint_every: None,
         until: None,
     }
@@ -268,6 +269,25 @@ fn a_stop_after_the_last_run_finds_all_done_and_kills_whoever_lingers() {
 }
 
 #[test]
+fn when_the_time_is_over_a_worker_that_does_not_stop_is_ended() {
+    let mut scheduler = under_way(4, strict());
+    assert_eq!(scheduler.handle(Event::OutOfTime), [Effect::Stop(0)]);
+    assert_eq!(scheduler.due(), Some(60));
+    assert_eq!(scheduler.wait(59), []);
+    let cause = "the worker did not stop within 1m";
+    assert_eq!(
+        scheduler.wait(1),
+        [Effect::Terminate(0), Effect::Store(0, run(0), interrupted(cause))]
+    );
+    assert_eq!(scheduler.handle(ended(0)), []);
+    assert!(scheduler.is_over() && !scheduler.is_done());
+    // Whoever presses Ctrl-C may press it twice.
+    let mut scheduler = under_way(4, strict());
+    scheduler.handle(Event::Stop);
+    assert_eq!(scheduler.due(), None);
+}
+
+#[test]
 fn an_abort_leaves_what_was_in_hand_undone() {
     let mut scheduler = begun(1, 1);
     scheduler.handle(Event::Ready(0));
@@ -313,6 +333,15 @@ fn a_warm_worker_keeps_its_prefix_and_a_cold_one_takes_another() {
     assert_eq!(warm, Some((prefix(1), vec![run(5)])), "what it is warm for");
     let left = waiting.take(Some(prefix(1)), &[prefix(0)], 2);
     assert_eq!(left, Some((prefix(0), vec![run(1)])), "anything rather than nothing");
+}
+
+#[test]
+fn the_group_that_takes_longest_comes_first() {
+    let runs = (0..4).map(|n| (run(n), prefix(0))).chain([(run(4), prefix(1))]);
+    let mut waiting = Waiting::new(runs);
+    waiting.set_lengths((0..4).map(|n| (run(n), 10)).chain([(run(4), 41)]));
+    assert_eq!(waiting.take(None, &[], 1), Some((prefix(1), vec![run(4)])));
+    assert_eq!(waiting.take(None, &[], 1), Some((prefix(0), vec![run(0), run(1)])));
 }
 
 #[test]

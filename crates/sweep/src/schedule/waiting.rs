@@ -1,7 +1,7 @@
 //! Runs that wait, grouped by what they share.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 use spec::config::{
@@ -72,6 +72,8 @@ impl Prefix {
 #[derive(Debug, Clone, Default)]
 pub struct Waiting {
     groups: Vec<(Prefix, VecDeque<RunId>)>,
+    /// How long runs take, where that is known.
+    lengths: HashMap<RunId, u64>,
 }
 
 impl Waiting {
@@ -82,6 +84,11 @@ impl Waiting {
             waiting.group(prefix).push_back(run);
         }
         waiting
+    }
+
+    /// Takes down how long runs take, in whatever unit.
+    pub(super) fn set_lengths(&mut self, lengths: impl IntoIterator<Item = (RunId, u64)>) {
+        self.lengths.extend(lengths);
     }
 
     /// Whether nothing waits.
@@ -104,8 +111,8 @@ impl Waiting {
 
     /// A bundle for a slot that is warm for `warm`, while other slots work on `busy`.
     ///
-    /// What the slot is warm for comes first, then what the fewest others work on, then the largest
-    /// group. A bundle is half an even share of what is left of its group (guided self-scheduling,
+    /// What the slot is warm for comes first, then what the fewest others work on, then the group that
+    /// takes longest. A bundle is half an even share of what is left of its group (guided self-scheduling,
     /// Polychronopoulos and Kuck 1987): large while much is left, single runs at the end, so that
     /// `shares` slots end at about the same time. Of fused runs it is a few even at the end.
     pub fn take(
@@ -117,9 +124,14 @@ impl Waiting {
         let is_cold = |prefix: &Prefix| !warm.is_some_and(|warm| warm.is_as_warm_as(prefix));
         let others =
             |prefix: &Prefix| busy.iter().filter(|other| other.is_as_warm_as(prefix)).count();
+        let lengths = &self.lengths;
+        let length = |runs: &VecDeque<RunId>| -> u64 {
+            let each = runs.iter().map(|run| lengths.get(run).copied().unwrap_or(1));
+            each.fold(0, u64::saturating_add)
+        };
         let (prefix, group) =
             self.groups.iter_mut().filter(|(_, runs)| !runs.is_empty()).min_by_key(
-                |(prefix, runs)| (is_cold(prefix), others(prefix), Reverse(runs.len())),
+                |(prefix, runs)| (is_cold(prefix), others(prefix), Reverse(length(runs))),
             )?;
         let shares = shares.max(1);
         let guided = group.len().div_ceil(2 * shares);

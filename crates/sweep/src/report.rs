@@ -2,6 +2,7 @@
 
 mod alike;
 mod collect;
+mod document;
 mod frame;
 pub mod grid;
 mod judge;
@@ -18,9 +19,10 @@ use spec::sweep::{Setting, Strategy};
 
 pub use alike::Alike;
 pub use collect::{Entry, collect, level_cell};
+pub use document::{Block, Document};
 pub use frame::FrameError;
 pub use judge::Judgement;
-pub use markdown::markdown;
+pub use markdown::{document, markdown};
 pub use runs_csv::runs_csv;
 pub use score::{Basis, ScoreFormat};
 

@@ -1,33 +1,38 @@
-//! The table as Markdown: the document's columns first, then what honest reading needs.
+//! What a report says: the document's columns first, then what honest reading needs.
 
 use std::fmt::Write as _;
 
 use stats::interval::{Covers, Interval};
 
-use super::grid::{Column, grid};
+use super::document::{Block, Document};
+use super::grid::Column;
 use super::{Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table, level_cell};
 
 /// Before the table, so that nobody takes such rows for a result.
-const STAND_IN: &str = "**Not a result:** rows marked [random weights] ran on a backbone with random weights in \
+const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
                         place of pretrained ones. They show that the sweep runs, and say nothing about \
                         the backbone or its settings.";
 
-/// A sweep's report.
+/// A sweep's report in Markdown.
 pub fn markdown(table: &Table, format: ScoreFormat) -> String {
-    let mut text = format!("# {}\n\n", table.sweep);
+    document(table, format).markdown()
+}
+
+/// A sweep's report.
+pub fn document(table: &Table, format: ScoreFormat) -> Document {
+    let mut blocks = Vec::new();
+    let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     if let Some(title) = &table.title {
-        let _ = writeln!(text, "{title}\n");
+        paragraph(title.clone());
     }
     if !table.overrides.is_empty() {
-        let _ = writeln!(text, "with --set {}\n", table.overrides.join(" --set "));
+        paragraph(format!("with --set {}", table.overrides.join(" --set ")));
     }
     if table.rows.iter().any(|row| row.stand_in) {
-        let _ = writeln!(text, "{STAND_IN}\n");
+        blocks.push(Block::Warning { first: "Not a result:", rest: STAND_IN.to_owned() });
     }
-    text.push_str(&grid(&columns(table, format)));
-    let mut paragraph = |line: String| {
-        let _ = write!(text, "\n{line}\n");
-    };
+    blocks.push(Block::Table(columns(table, format)));
+    let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     if table.is_mixed() {
         paragraph(
             "Rows are measured on different images, as their column says: only scores that are measured on \
@@ -64,25 +69,29 @@ pub fn markdown(table: &Table, format: ScoreFormat) -> String {
         ));
     }
     if let Some(effort) = effort(table, format) {
-        paragraph(format!(
-            "What the runs took, in the mean over seeds, and how seeds differ:\n\n{}",
-            effort.trim_end()
-        ));
+        paragraph("What the runs took, in the mean over seeds, and how seeds differ:".to_owned());
+        blocks.push(Block::Table(effort));
     }
     if !table.causes.is_empty() {
-        let causes: Vec<String> =
-            table.causes.iter().map(|(cause, count)| format!("- {count} x {cause}")).collect();
-        paragraph(format!("Not finished:\n{}", causes.join("\n")));
+        let causes = table.causes.iter().map(|(cause, count)| format!("{count} x {cause}"));
+        blocks.push(Block::List { lead: "Not finished:", items: causes.collect() });
     }
     if !table.submissions.is_empty() {
-        paragraph(format!("To hand in:\n{}", to_hand_in(&table.submissions)));
+        let items = to_hand_in(&table.submissions);
+        let all = items.len() == table.submissions.len();
+        blocks.push(Block::List { lead: "To hand in:", items });
+        if !all {
+            blocks.push(Block::Paragraph(
+                "The folders of the others stand in the sweep's runs.csv.".to_owned(),
+            ));
+        }
     }
-    text
+    Document { heading: table.sweep.clone(), blocks }
 }
 
 /// One file for each row: with ten seeds a line for every run would be longer than all else.
-fn to_hand_in(submissions: &[Submission]) -> String {
-    let mut lines: Vec<String> = submissions
+fn to_hand_in(submissions: &[Submission]) -> Vec<String> {
+    submissions
         .chunk_by(|one, next| one.row == next.row)
         .filter_map(|of_row| {
             let Submission { row, seed, file } = of_row.first()?;
@@ -91,13 +100,9 @@ fn to_hand_in(submissions: &[Submission]) -> String {
                 1 => ", and one more seed's".to_owned(),
                 more => format!(", and {more} more seeds'"),
             };
-            Some(format!("- {row}: seed {seed}'s, {}{more}", file.display()))
+            Some(format!("{row}: seed {seed}'s, {}{more}", file.display()))
         })
-        .collect();
-    if lines.len() < submissions.len() {
-        lines.push("\nThe folders of the others stand in the sweep's runs.csv.".to_owned());
-    }
-    lines.join("\n")
+        .collect()
 }
 
 fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
@@ -192,7 +197,7 @@ fn difference(row: &Row, format: ScoreFormat) -> String {
 }
 
 /// How seeds differ, and what the runs took, for the rows that have finished.
-fn effort(table: &Table, format: ScoreFormat) -> Option<String> {
+fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
     let rows: Vec<&Row> = table.rows.iter().filter(|row| row.effort.is_some()).collect();
     if rows.is_empty() {
         return None;
@@ -236,7 +241,7 @@ fn effort(table: &Table, format: ScoreFormat) -> Option<String> {
     columns.push(column("time", true, &|row| {
         row.effort.as_ref().map_or_else(dash, |effort| format!("{:.1} s", effort.seconds))
     }));
-    Some(grid(&columns))
+    Some(columns)
 }
 
 /// What intervals and verdicts rest on.

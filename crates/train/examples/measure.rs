@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
-use spec::config::{self, Interpolation, Pooling};
+use spec::config::{self, Freeze, Interpolation, Pooling, Precision};
 use tch::{Device, Kind, Tensor};
 use train::backbones::Backbone;
 use train::data::{DecodeError, Folder, Square, decode_all};
-use train::features::pool;
+use train::features::{Encoder, Prefix, pool};
 use train::graph::{Graph, Mode, Plan, Role};
-use train::random::{Purpose, normal, stream};
+use train::head::Design;
+use train::loss::Loss;
+use train::model::{Model, Start};
+use train::random::{Purpose, Source, normal, stream};
 use train::weights::Weights;
 use train::{allocator, device};
 
@@ -37,6 +40,18 @@ struct Arguments {
 enum Piece {
     /// A frozen backbone on images that are in memory.
     Pass(Pass),
+    /// Training steps of a backbone's last ten layers on their input, which is in memory.
+    Suffix {
+        /// As in a sweep file.
+        #[arg(value_parser = backbone)]
+        backbone: config::Backbone,
+        /// Images of a batch.
+        #[arg(long, default_value_t = 32)]
+        batch: i64,
+        /// Steps of a repetition.
+        #[arg(long, default_value_t = 5)]
+        steps: u64,
+    },
     /// From files to squares in memory.
     Decode {
         /// Of images, or of class folders.
@@ -84,6 +99,9 @@ fn main() -> Result<(), Failure> {
     let repetitions = arguments.repetitions;
     match &arguments.piece {
         Piece::Pass(pass) => time_pass(pass, repetitions),
+        Piece::Suffix { backbone, batch, steps } => {
+            time_suffix(&Backbone::of(*backbone), *batch, *steps, repetitions)
+        }
         Piece::Decode { folder, side } => {
             let square = Square { side: *side, interpolation: Interpolation::default() };
             let folder =
@@ -117,6 +135,40 @@ fn time_pass(pass: &Pass, repetitions: u32) -> Result<(), Failure> {
             plan.run(&input)?
         };
         Ok(pool(&map, Pooling::Gap).map(drop)?)
+    })
+}
+
+fn time_suffix(
+    backbone: &Backbone,
+    batch: i64,
+    steps: u64,
+    repetitions: u32,
+) -> Result<(), Failure> {
+    let weights = Weights::draw(backbone, 1, Device::Cpu)?;
+    let first_trainable = backbone.graph.first_trainable(&Freeze::UnfreezeLast(10))?;
+    let prefix = Prefix {
+        backbone,
+        cut: backbone.graph.cut(first_trainable),
+        pooling: Pooling::Gap,
+        precision: Precision::Fp32,
+    };
+    let pixels = Tensor::f_randint(256, [batch, 224, 224, 3], (Kind::Uint8, Device::Cpu))?;
+    let features = Encoder::new(prefix, &weights, Device::Cpu)?.encode(&pixels)?.f_contiguous()?;
+    let loss = Loss::Binary;
+    let labels: Vec<u32> = (0..batch.unsigned_abs() as u32).map(|image| image % 2).collect();
+    let targets = loss.targets(&labels, 0.0, Device::Cpu)?;
+    let start = Start {
+        loss,
+        design: &Design::default(),
+        optimizer: config::Optimizer::default(),
+        source: Source { seed: 1, fold: None },
+    };
+    let mut model = Model::new(prefix, first_trainable, &weights, &features, start)?;
+    repeat(repetitions, steps, || {
+        for _ in 0..steps {
+            let _ = model.step(&features, &targets, None, 1e-4)?;
+        }
+        Ok(())
     })
 }
 

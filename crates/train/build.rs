@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "LIBTORCH does not say where libtorch lies: run ./scripts/setup, then `source scripts/env`",
     )?;
     let libtorch = PathBuf::from(libtorch);
-    compile_fused(&libtorch)?;
+    compile_native(&libtorch)?;
     let linked = libtorch.join("lib");
     println!("cargo::rerun-if-changed={}", linked.join("libtorch.so").display());
     if let Ok(library) = fs::canonicalize(linked.join("libtorch_cpu.so"))
@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Against the headers that torch-sys was compiled against, and with its flags: the two share objects.
-fn compile_fused(libtorch: &Path) -> Result<(), Box<dyn Error>> {
-    let source = "src/graph/fused.cpp";
+fn compile_native(libtorch: &Path) -> Result<(), Box<dyn Error>> {
+    let source = "src/native.cpp";
     println!("cargo::rerun-if-changed={source}");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
@@ -40,6 +40,6 @@ fn compile_fused(libtorch: &Path) -> Result<(), Box<dyn Error>> {
         .warnings(false)
         .include(libtorch.join("include"))
         .file(source)
-        .try_compile("sweep_fused")?;
+        .try_compile("sweep_native")?;
     Ok(())
 }

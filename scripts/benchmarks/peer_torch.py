@@ -127,8 +127,8 @@ def run_head(arguments: argparse.Namespace) -> None:
 
 
 def run_block(arguments: argparse.Namespace) -> None:
-    """The last block of ResNet50 and a head, from the block's cached input."""
-    block = backbone("resnet50").layer4[2].eval()
+    """The last block of ResNet50 and a head, from the block's cached input; normalisations train too."""
+    block = backbone("resnet50").layer4[2].train()
     network = nn.Sequential(block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1))
     inputs = torch.randn(BATCH, 2048, 7, 7)
     labels = (torch.arange(BATCH) % 2).float().unsqueeze(1)

@@ -49,8 +49,7 @@ fn steps(criterion: &mut Criterion) {
             optimizer: Optimizer::default(),
             source: Source { seed: 1, fold: None },
         };
-        let mut model =
-            Model::new(prefix, first_trainable, &weights, &features, start).unwrap();
+        let mut model = Model::new(prefix, first_trainable, &weights, &features, start).unwrap();
         group.bench_function(network.name(), |bencher| {
             bencher.iter(|| model.step(black_box(&features), &targets, None, 1e-4).unwrap());
         });

@@ -30,6 +30,7 @@ pub mod link;
 pub mod looks;
 pub mod loss;
 pub mod model;
+mod native;
 pub mod optimizer;
 pub mod preprocess;
 pub mod random;

@@ -8,7 +8,7 @@ mod rmsprop;
 mod sgd;
 
 use spec::config::Optimizer as Settings;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// An optimiser with its memory of earlier steps.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Optimizer {
     /// What is kept of each parameter, in the order of the parameters.
     kept: Vec<[Tensor; 2]>,
     steps: i32,
+    /// The same number, where the parameters lie.
+    number: Tensor,
 }
 
 impl Optimizer {
@@ -30,15 +32,18 @@ impl Optimizer {
             Settings::Rmsprop { .. } => [true, false],
             Settings::Sgd { momentum, .. } => [momentum != 0.0, false],
         };
-        let zeros = |of: &Tensor, wanted: bool| {
-            let size = if wanted { of.size() } else { vec![0] };
-            Tensor::f_zeros(size, (Kind::Float, of.device()))
+        // Laid in memory as the parameter is: in another order each step would jump about in it.
+        let zeros = |of: &Tensor, wanted: bool| match wanted {
+            true => of.f_zeros_like()?.f_set_requires_grad(false),
+            false => Tensor::f_zeros([0], (Kind::Float, of.device())),
         };
         let kept = parameters
             .iter()
             .map(|parameter| Ok([zeros(parameter, first)?, zeros(parameter, second)?]))
             .collect::<Result<_, TchError>>()?;
-        Ok(Self { settings, kept, steps: 0 })
+        let device = parameters.first().map_or(Device::Cpu, Tensor::device);
+        let number = Tensor::f_zeros([], (Kind::Float, device))?;
+        Ok(Self { settings, kept, steps: 0, number })
     }
 
     /// What is kept of each parameter, one after the other.
@@ -52,8 +57,12 @@ impl Optimizer {
     }
 
     /// Goes on after so many steps.
-    pub fn set_steps(&mut self, steps: i32) {
+    ///
+    /// # Errors
+    /// What libtorch says.
+    pub fn set_steps(&mut self, steps: i32) -> Result<(), TchError> {
         self.steps = steps;
+        self.number.f_fill_(f64::from(steps)).map(drop)
     }
 
     /// Changes the parameters, in the order given to [`Self::new`], along their gradients. Nothing is
@@ -67,30 +76,44 @@ impl Optimizer {
         gradients: &[Tensor],
         learning_rate: f64,
     ) -> Result<(), TchError> {
-        self.steps = self.steps.saturating_add(1);
-        for ((parameter, gradient), [first, second]) in
-            parameters.iter_mut().zip(gradients).zip(&mut self.kept)
-        {
-            match self.settings {
-                Settings::Adam(adam) => {
-                    let rates = adam::Rates::at(adam, self.steps, learning_rate);
-                    rates.step(parameter, gradient, first, second)?;
-                }
-                Settings::Adamw { adam, weight_decay } => {
-                    let _ = parameter.f_mul_scalar_(1.0 - weight_decay * learning_rate)?;
-                    let rates = adam::Rates::at(adam, self.steps, learning_rate);
-                    rates.step(parameter, gradient, first, second)?;
-                }
-                Settings::Sgd { momentum, nesterov, convention } => {
-                    let rule = sgd::Rule { momentum, nesterov, convention };
-                    rule.step(parameter, gradient, first, learning_rate)?;
-                }
-                Settings::Rmsprop { rho, epsilon, convention } => {
-                    let rule = rmsprop::Rule { rho, epsilon, convention };
-                    rule.step(parameter, gradient, first, learning_rate)?;
-                }
+        self.set_steps(self.steps.saturating_add(1))?;
+        if let Settings::Adamw { weight_decay, .. } = self.settings {
+            for parameter in &mut *parameters {
+                let _ = parameter.f_mul_scalar_(1.0 - weight_decay * learning_rate)?;
             }
         }
-        Ok(())
+        match self.settings {
+            Settings::Adam(adam) | Settings::Adamw { adam, .. } => {
+                let number = (self.steps, &self.number);
+                adam::step(adam, number, learning_rate, parameters, gradients, &self.kept)
+            }
+            Settings::Sgd { momentum, nesterov, convention } => {
+                let rule = sgd::Rule { momentum, nesterov, convention };
+                self.each(parameters, gradients, |parameter, gradient, kept| {
+                    rule.step(parameter, gradient, kept, learning_rate)
+                })
+            }
+            Settings::Rmsprop { rho, epsilon, convention } => {
+                let rule = rmsprop::Rule { rho, epsilon, convention };
+                self.each(parameters, gradients, |parameter, gradient, kept| {
+                    rule.step(parameter, gradient, kept, learning_rate)
+                })
+            }
+        }
+    }
+
+    /// Changes each parameter along its gradient, given the first of what is kept of it.
+    fn each(
+        &mut self,
+        parameters: &mut [Tensor],
+        gradients: &[Tensor],
+        step: impl Fn(&mut Tensor, &Tensor, &mut Tensor) -> Result<(), TchError>,
+    ) -> Result<(), TchError> {
+        let kept = self.kept.iter_mut().map(|[first, _]| first);
+        parameters
+            .iter_mut()
+            .zip(gradients)
+            .zip(kept)
+            .try_for_each(|((parameter, gradient), kept)| step(parameter, gradient, kept))
     }
 }

@@ -1,12 +1,13 @@
 //! Convolutions with what follows them, as one pass over memory.
 
 use std::cell::OnceCell;
-use std::ffi::{CStr, c_char};
-use std::ptr;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::fold::Folded;
+use crate::native;
+
+pub use crate::native::Geometry;
 
 /// What a convolution's sums go through last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,19 +18,6 @@ pub enum Activation {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
-}
-
-/// Where a convolution's kernel is laid; its layout is that of the struct of the same name in
-/// `fused.cpp`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Distance between positions.
-    pub stride: i64,
-    /// Zeros above and below, and zeros left and right.
-    pub padding: [i64; 2],
-    /// Groups of channels that do not see each other.
-    pub groups: i64,
 }
 
 /// A convolution with a bias, an addend where it has one, and an activation.
@@ -83,7 +71,7 @@ impl FusedConvolution {
         let packed = match self.packed.get() {
             Some(packed) => packed,
             None => {
-                let packed = pack(&self.kernel, &self.geometry, input)?;
+                let packed = native::pack(&self.kernel, &self.geometry, input)?;
                 self.packed.get_or_init(|| packed)
             }
         };
@@ -114,21 +102,7 @@ impl FusedConvolution {
             Activation::Relu => c"relu",
             Activation::Relu6 => c"hardtanh",
         };
-        // SAFETY: see `taken`; the pointers are those of living tensors, which the call only reads.
-        #[expect(unsafe_code, reason = "libtorch's dispatcher speaks C++")]
-        unsafe {
-            taken(|result| {
-                sweep_convolve(
-                    result,
-                    input.as_ptr().cast(),
-                    packed.as_ptr().cast(),
-                    self.bias.as_ptr().cast(),
-                    &raw const self.geometry,
-                    activation.as_ptr(),
-                    6.0,
-                )
-            })
-        }
+        native::convolve(input, packed, &self.bias, &self.geometry, activation, 6.0)
     }
 
     fn convolve_add(
@@ -138,94 +112,18 @@ impl FusedConvolution {
         addend: Addend,
     ) -> Result<Tensor, TchError> {
         let activation = match self.activation {
-            Activation::Linear => ptr::null(),
-            Activation::Relu => c"relu".as_ptr(),
+            Activation::Linear => None,
+            Activation::Relu => Some(c"relu"),
             Activation::Relu6 => unreachable!("no ReLU6 is fused with an addition"),
         };
-        let Addend { mut tensor, reusable } = addend;
-        // SAFETY: see `taken`; the pointers are those of living tensors, of which the call changes the
-        // addend's alone, and that only when nobody else reads it.
-        #[expect(unsafe_code, reason = "libtorch's dispatcher speaks C++")]
-        unsafe {
-            taken(|result| {
-                sweep_convolve_add(
-                    result,
-                    input.as_ptr().cast(),
-                    packed.as_ptr().cast(),
-                    self.bias.as_ptr().cast(),
-                    tensor.as_mut_ptr().cast(),
-                    reusable,
-                    &raw const self.geometry,
-                    activation,
-                )
-            })
-        }
+        let Addend { tensor, reusable } = addend;
+        native::convolve_add(
+            input,
+            packed,
+            &self.bias,
+            (tensor, reusable),
+            &self.geometry,
+            activation,
+        )
     }
-}
-
-fn pack(kernel: &Tensor, geometry: &Geometry, input: &Tensor) -> Result<Tensor, TchError> {
-    let (images, channels, height, width) = input.size4()?;
-    let sizes = [images, channels, height, width];
-    // SAFETY: see `taken`; the kernel lives, and there are as many sizes as are read.
-    #[expect(unsafe_code, reason = "libtorch's dispatcher speaks C++")]
-    unsafe {
-        taken(|result| {
-            sweep_pack_kernel(result, kernel.as_ptr().cast(), &raw const *geometry, sizes.as_ptr())
-        })
-    }
-}
-
-/// An `at::Tensor`, which is also what tch's tensors point to.
-#[repr(C)]
-struct AtTensor {
-    _opaque: [u8; 0],
-}
-
-#[expect(unsafe_code, reason = "libtorch's dispatcher speaks C++")]
-// SAFETY: the signatures are those in fused.cpp.
-unsafe extern "C" {
-    fn sweep_pack_kernel(
-        result: *mut *mut AtTensor,
-        kernel: *const AtTensor,
-        geometry: *const Geometry,
-        sizes: *const i64,
-    ) -> *mut c_char;
-    fn sweep_convolve(
-        result: *mut *mut AtTensor,
-        input: *const AtTensor,
-        kernel: *const AtTensor,
-        bias: *const AtTensor,
-        geometry: *const Geometry,
-        activation: *const c_char,
-        most: f64,
-    ) -> *mut c_char;
-    fn sweep_convolve_add(
-        result: *mut *mut AtTensor,
-        input: *const AtTensor,
-        kernel: *const AtTensor,
-        bias: *const AtTensor,
-        addend: *mut AtTensor,
-        in_place: bool,
-        geometry: *const Geometry,
-        activation: *const c_char,
-    ) -> *mut c_char;
-}
-
-/// The tensor that `call` makes, or its message.
-///
-/// # Safety
-/// `call` must either return null and leave a new tensor in its argument, or a message from `malloc`.
-#[expect(unsafe_code, reason = "libtorch's dispatcher speaks C++")]
-unsafe fn taken(call: impl FnOnce(*mut *mut AtTensor) -> *mut c_char) -> Result<Tensor, TchError> {
-    let mut result = ptr::null_mut();
-    let message = call(&raw mut result);
-    if message.is_null() {
-        // SAFETY: without a message there is a tensor, and nobody else has it.
-        return Ok(unsafe { Tensor::from_ptr(result.cast()) });
-    }
-    // SAFETY: a message is a string from `malloc`, ours to free.
-    let text = unsafe { CStr::from_ptr(message).to_string_lossy().into_owned() };
-    // SAFETY: as above; it is not read again.
-    unsafe { libc::free(message.cast()) };
-    Err(TchError::Torch(text))
 }

@@ -1,11 +1,10 @@
-// Convolutions with what follows them, as one call into oneDNN.
-//
-// libtorch offers them as operators of its dispatcher (PyTorch's own compiler emits them) and in none
-// of its C++ or C interfaces: mkldnn::_convolution_pointwise and its variants,
-// https://github.com/pytorch/pytorch/blob/v2.11.0/aten/src/ATen/native/mkldnn/RegisterMkldnnOpContextClass.cpp
+// What libtorch offers and tch does not; native.rs says what each function is for.
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cstring>
 #include <exception>
@@ -16,7 +15,7 @@ namespace {
 
 using Scalars = c10::List<std::optional<at::Scalar>>;
 
-// As `Geometry` in fused.rs.
+// As `Geometry` in native.rs.
 struct Geometry {
     int64_t stride;
     int64_t padding[2];
@@ -34,9 +33,9 @@ at::Tensor call(const char* name, const char* overload, torch::jit::Stack stack)
 
 // What went wrong, for the caller to free; null when nothing did.
 template <typename Work>
-char* guarded(at::Tensor** result, Work work) {
+char* guarded(Work work) {
     try {
-        *result = new at::Tensor(work());
+        work();
         return nullptr;
     } catch (const std::exception& error) {
         return strdup(error.what());
@@ -45,9 +44,35 @@ char* guarded(at::Tensor** result, Work work) {
     }
 }
 
+template <typename Work>
+char* guarded(at::Tensor** result, Work work) {
+    return guarded([&] { *result = new at::Tensor(work()); });
+}
+
+std::vector<at::Tensor> listed(const at::Tensor* const* tensors, size_t count) {
+    std::vector<at::Tensor> list;
+    list.reserve(count);
+    for (size_t at = 0; at < count; ++at) list.push_back(*tensors[at]);
+    return list;
+}
+
+// Whether the numbers of two tensors of one shape lie in the same order. Where there is one position the
+// distance to the next says nothing.
+bool are_laid_alike(const at::Tensor& one, const at::Tensor& other) {
+    if (!one.sizes().equals(other.sizes())) return false;
+    for (int64_t axis = 0; axis < one.dim(); ++axis) {
+        if (one.size(axis) > 1 && one.stride(axis) != other.stride(axis)) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 extern "C" {
+
+// libtorch has the next three as operators of its dispatcher (PyTorch's own compiler emits them) and in
+// none of its C++ or C interfaces: mkldnn::_convolution_pointwise and its variants,
+// https://github.com/pytorch/pytorch/blob/v2.11.0/aten/src/ATen/native/mkldnn/RegisterMkldnnOpContextClass.cpp
 
 // The kernel in the memory order that oneDNN wants for inputs of `sizes`.
 char* sweep_pack_kernel(
@@ -94,6 +119,42 @@ char* sweep_convolve_add(
             {first, second, *kernel, *bias, geometry->paddings(), geometry->strides(),
              geometry->dilations(), geometry->groups, "add", at::Scalar(1.0), unary, Scalars(),
              c10::IValue()});
+    });
+}
+
+// The derivatives by `inputs` of whatever has the derivative `by_output` by `output`, one result for each.
+char* sweep_gradients(
+    at::Tensor** results, const at::Tensor* output, const at::Tensor* by_output,
+    const at::Tensor* const* inputs, size_t count) {
+    return guarded([&] {
+        auto gradients =
+            torch::autograd::grad({*output}, listed(inputs, count), {*by_output});
+        for (size_t at = 0; at < count; ++at) results[at] = new at::Tensor(gradients[at]);
+    });
+}
+
+// A step of Adam on all `parameters`: what has the number `step`, from 1, a tensor of one 32-bit float.
+char* sweep_adam(
+    const at::Tensor* const* parameters, const at::Tensor* const* gradients,
+    const at::Tensor* const* first, const at::Tensor* const* second, size_t count,
+    const at::Tensor* step, double learning_rate, double beta_1, double beta_2, double epsilon) {
+    return guarded([&] {
+        const auto changed = listed(parameters, count);
+        auto along = listed(gradients, count);
+        const auto means = listed(first, count), squares = listed(second, count);
+        // The operator goes through memory and asks for no shapes.
+        for (size_t at = 0; at < count; ++at) {
+            const at::Tensor& of = changed[at];
+            TORCH_CHECK(
+                of.is_non_overlapping_and_dense() && are_laid_alike(of, means[at]) &&
+                    are_laid_alike(of, squares[at]),
+                "Adam's memory of a parameter is laid in another order than the parameter");
+            if (!are_laid_alike(of, along[at])) along[at] = at::empty_like(of).copy_(along[at]);
+        }
+        at::_fused_adam_(
+            changed, along, means, squares, {}, std::vector<at::Tensor>(count, *step),
+            learning_rate, beta_1, beta_2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false,
+            /*maximize=*/false);
     });
 }
 

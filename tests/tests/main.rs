@@ -14,5 +14,6 @@ mod report;
 mod resumed;
 mod run;
 mod sharing;
+mod tables;
 mod weights;
 mod workers;

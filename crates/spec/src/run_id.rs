@@ -37,6 +37,11 @@ pub struct Fingerprints {
 impl RunId {
     /// The id of training `config` with `seed` on what `fingerprints` names.
     pub fn of(config: &Config, seed: u64, fingerprints: &Fingerprints) -> Self {
+        Self::under(TRAINING_SEMANTICS, config, seed, fingerprints)
+    }
+
+    /// The id that it has, or had, under a version of [`TRAINING_SEMANTICS`].
+    pub fn under(semantics: u32, config: &Config, seed: u64, fingerprints: &Fingerprints) -> Self {
         #[derive(Serialize)]
         struct Identity<'a> {
             semantics: u32,
@@ -44,12 +49,7 @@ impl RunId {
             config: Config,
             fingerprints: &'a Fingerprints,
         }
-        let identity = Identity {
-            semantics: TRAINING_SEMANTICS,
-            seed,
-            config: without_paths(config),
-            fingerprints,
-        };
+        let identity = Identity { semantics, seed, config: without_paths(config), fingerprints };
         Self(*blake3::hash(&canonical_json(&identity)).as_bytes())
     }
 

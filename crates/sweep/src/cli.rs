@@ -11,6 +11,7 @@ use spec::devices::Devices;
 use spec::sweep_file::Override;
 
 use crate::report::ScoreFormat;
+use crate::tables::Kind;
 
 /// Runs hyperparameter sweeps: one command instead of changing a setting by hand and training again.
 #[derive(Debug, Parser)]
@@ -157,12 +158,34 @@ pub struct Report {
     /// Names of sweeps; without one, all
     #[arg(value_name = "SWEEP")]
     pub sweeps: Vec<String>,
-    /// How scores are written
+    /// What is printed
+    #[arg(long, value_name = "FORMAT", default_value = "md", conflicts_with = "json")]
+    pub format: ReportFormat,
+    /// What a csv, json or parquet table has a row for
+    #[arg(long, value_name = "ROWS", default_value = "runs")]
+    pub table: Kind,
+    /// Write to this file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How scores are written in md
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,
-    /// Print JSON
+    /// Print the report itself, its verdicts included, as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a report is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown, for people
+    Md,
+    /// A tidy table, for other programs
+    Csv,
+    /// The same as a list of objects
+    Json,
+    /// The same as Apache Parquet
+    Parquet,
 }
 
 /// `sweep data`

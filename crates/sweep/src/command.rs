@@ -7,6 +7,7 @@ mod features;
 mod gc;
 mod layers;
 mod machine;
+mod output;
 mod plan;
 mod report;
 mod run;

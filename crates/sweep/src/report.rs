@@ -7,7 +7,6 @@ mod frame;
 pub mod grid;
 mod judge;
 mod markdown;
-mod runs_csv;
 mod score;
 
 use std::collections::HashSet;
@@ -23,7 +22,6 @@ pub use document::{Block, Document};
 pub use frame::FrameError;
 pub use judge::Judgement;
 pub use markdown::{document, markdown};
-pub use runs_csv::runs_csv;
 pub use score::{Basis, ScoreFormat};
 
 /// A sweep's table, ready to be written in any format. Scores are fractions.

@@ -18,26 +18,30 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// A file beside the one that it will be renamed to; removed when it is not kept.
 #[derive(Debug)]
-pub(crate) struct Aside {
+pub struct Aside {
     path: PathBuf,
     target: PathBuf,
 }
 
 impl Aside {
     /// The file beside `target`; nothing is created yet. The name is the process's own.
-    pub(crate) fn of(target: &Path) -> Self {
+    pub fn of(target: &Path) -> Self {
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
         name.push(format!(".{}.part", std::process::id()));
         Self { path: target.with_file_name(name), target: target.to_owned() }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where to write.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives the file its name, for good.
-    pub(crate) fn keep(self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When that is not possible; the file beside it is then removed.
+    pub fn keep(self) -> io::Result<()> {
         fs_err::rename(&self.path, &self.target)?;
         let folder = match self.target.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Finished, Plan, PlanChange, PlanRow, PlanRun, RunResult};
+use spec::record::{Finished, Plan, PlanChange, PlanRow, PlanRun, RunConfig, RunResult};
 use spec::sweep::Setting;
 
 use super::Basis;
@@ -34,6 +34,8 @@ pub struct Entry {
     pub planned: PlanRun,
     /// Its folder.
     pub dir: RunDir,
+    /// What was asked for; absent while it has not begun.
+    pub asked: Option<RunConfig>,
     /// How it ended; absent while it has not.
     pub result: Option<RunResult>,
     /// What its score is measured on; absent unless it finished.
@@ -121,16 +123,16 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
                 cell: *cell,
                 seed: planned.seed,
                 planned: planned.clone(),
+                asked: store::read_config(&run_dir)?,
                 dir: run_dir,
                 result,
                 basis: None,
                 answers: None,
                 stand_in: false,
             };
-            let config = store::read_config(&entry.dir)?.map(|config| config.config);
-            entry.stand_in =
-                config.as_ref().is_some_and(|config| config.model.weights == Weights::None);
-            entry.basis = basis(&entry, config.as_ref());
+            let config = entry.asked.as_ref().map(|asked| &asked.config);
+            entry.stand_in = config.is_some_and(|config| config.model.weights == Weights::None);
+            entry.basis = basis(&entry, config);
             entries.push(entry);
         }
     }

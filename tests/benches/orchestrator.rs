@@ -1,6 +1,6 @@
 //! What the orchestrator itself costs: the real `sweep` with a worker that trains nothing.
 //!
-//! `./scripts/bench-orchestrator`. Times are wall-clock and whole commands, from start to end.
+//! `./scripts/bench --orchestrator`. Times are wall-clock and whole commands, from start to end.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod bench;
 use std::time::Instant;
 
 use bench::{Bench, Ran};
+use end_to_end::script::Act;
 
 /// A bench with a sweep of so many runs.
 fn with_runs(runs: usize) -> Bench {
@@ -50,6 +51,17 @@ fn main() {
     println!("run: {seconds:.2} s for 10000 runs: {:.2} ms a run", seconds / 10.0);
     println!("status of 10000 runs: {:.0} ms", 1e3 * best(&bench, &["status"]));
     println!("report of 10000 runs: {:.0} ms", 1e3 * best(&bench, &["report"]));
+    let bench = Bench::new();
+    bench.rule(1, 32, Act::Flood(100_000));
+    let sweep = bench.start(&run);
+    let worker = bench.accept();
+    let before = sweep.peak_memory();
+    worker.go_on();
+    let worker = bench.accept();
+    let after = sweep.peak_memory();
+    worker.go_on();
+    assert_eq!(bench.wait(sweep).code, 0);
+    println!("memory: {before} KiB, and {after} KiB after 100000 events");
     let bench = Bench::new();
     assert_eq!(bench.sweep(&["data", "synth", "data"]).code, 2, "there are pictures");
     println!("plan of 6 runs: {:.1} ms", 1e3 * best(&bench, &["plan", "batch_size.toml"]));

@@ -85,6 +85,8 @@ pub enum Act {
     /// Leaves a process in another session, whose number goes to `left` beside the ledger; checks in, and
     /// ends with exit code 7 when the socket says so.
     Leave,
+    /// Checks in, says so many things, and checks in again; goes on when the socket says so, both times.
+    Flood(u64),
     /// A line that is no event.
     Garbage,
     /// A line of 100 MB that never ends.

@@ -263,6 +263,13 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// The most memory that it has had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The next line on stderr; the rest stays to be read.
     pub(crate) fn stderr_line(&mut self) -> String {
         let stderr = self.0.stderr.as_mut().unwrap();

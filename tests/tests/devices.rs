@@ -145,6 +145,29 @@ fn the_doctor_shows_gpus_and_who_is_on_them() {
 }
 
 #[test]
+fn the_status_shows_gpus_who_is_on_them_and_which_slots_have_work() {
+    let bench = with_gpus(4);
+    bench.change_script(|script| {
+        let act = Act::Wait;
+        script.rules = vec![Rule { seed: Some(1), batch_size: Some(32), times: None, act }];
+    });
+    let args = ["run", "batch_size.toml", "--devices", "cuda:1,3", "--no-fuse"];
+    let mut sweep = Running::start(command(&bench, &args));
+    let worker = bench.accept();
+    while !sweep.stderr_line().starts_with("[4/6]") {}
+    let output = command(&bench, &["status"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("cuda 1 ") && text.contains("cuda 3 "), "{text}");
+    assert!(text.contains(" has 2 runs") && text.contains(" is idle"), "{text}");
+    assert!(
+        text.contains("GPU 2: Fake F100: 4.0 GiB free of 80.0 GiB, process 4242 has"),
+        "{text}"
+    );
+    worker.go_on();
+    assert_eq!(bench.wait(sweep).code, 0);
+}
+
+#[test]
 fn without_a_driver_nobody_can_wait_for_memory() {
     let bench = Bench::new();
     let args = ["run", "batch_size.toml", "--wait-free-memory", "8GiB"];

@@ -157,6 +157,22 @@ fn so_many_failures_are_enough() {
     }
 }
 
+#[test]
+fn whatever_a_worker_says_memory_stays_flat() {
+    let bench = with("retries = 0", Act::Flood(100_000), None);
+    let sweep = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let before = sweep.peak_memory();
+    worker.go_on();
+    let worker = bench.accept();
+    let grown = sweep.peak_memory() - before;
+    worker.go_on();
+    let ran = bench.wait(sweep);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // What they are as text; a handful of them waits at any time.
+    assert!(grown < 4 << 10, "{grown} KiB");
+}
+
 /// A thousand where `SWEEP_TEST_LONG` is set: every run is synced to the disk several times.
 #[test]
 fn of_many_runs_every_third_crashes_and_the_others_finish() {

@@ -138,7 +138,7 @@ pub fn execute(
     // Bounded: a worker that talks faster than we listen waits.
     let (to, inbox) = mpsc::sync_channel(1024);
     let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
-    let claims = store.claims()?;
+    let claims = store.claims(slots.iter().map(|slot| slot.name.clone()).collect())?;
     match end_strays(claims.process()) {
         0 => {}
         left => {

@@ -55,12 +55,12 @@ impl Store {
         Self { dir, job: Some(job) }
     }
 
-    /// Comes to work, beside others who may be at work here.
+    /// Comes to work in slots of these names, beside others who may be at work here.
     ///
     /// # Errors
     /// When that cannot be written.
-    pub fn claims(&self) -> Result<Claims, WriteError> {
-        Claims::open(self.dir.clone(), self.job.clone())
+    pub fn claims(&self, slots: Vec<String>) -> Result<Claims, WriteError> {
+        Claims::open(self.dir.clone(), self.job.clone(), slots)
     }
 
     /// The folder.

@@ -139,6 +139,16 @@ impl Worker<'_> {
                 }
                 false => Outcome::Interrupted { cause: "asked to stop".to_owned() },
             },
+            Act::Flood(events) => {
+                let stage = protocol::Stage::Decode;
+                let mut goes_on = self.check_in_and_wait(order);
+                (0..*events).for_each(|done| say(&Event::Progress { stage, done, total: *events }));
+                goes_on &= self.check_in_and_wait(order);
+                match goes_on {
+                    true => self.finish(order),
+                    false => Outcome::Interrupted { cause: "asked to stop".to_owned() },
+                }
+            }
             Act::Deaf => {
                 let _socket = self.check_in(order);
                 loop {

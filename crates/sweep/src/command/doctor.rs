@@ -43,7 +43,7 @@ pub(super) fn doctor(
     console: &Console,
 ) -> Result<u8, Failure> {
     let mut findings = worker();
-    findings.extend(gpus());
+    findings.extend(gpus().iter().map(|Seen { name, gpu }| found(name, of_gpu(gpu))));
     findings.push(cores());
     findings.extend(memory());
     findings.push(disk(results.root()));
@@ -114,19 +114,29 @@ fn worker() -> Vec<Finding> {
     findings
 }
 
-/// What the driver tells; nothing where there is none.
-fn gpus() -> Vec<Finding> {
-    let Ok(places) = Driver::open().and_then(|driver| driver.gpus()) else { return Vec::new() };
-    let mut findings = Vec::new();
-    for (index, Place { gpu, instances }) in places.iter().enumerate() {
-        findings.push(found(&format!("GPU {index}"), of_gpu(gpu)));
-        let instances = instances.iter();
-        findings.extend(instances.map(|gpu| found(&format!("GPU {index}, a part"), of_gpu(gpu))));
-    }
-    findings
+/// A GPU of this machine, or an instance of one.
+#[derive(Debug, Serialize)]
+pub(super) struct Seen {
+    /// `GPU 3, a part`
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) gpu: Gpu,
 }
 
-fn of_gpu(Gpu { name, memory, free, processes, .. }: &Gpu) -> String {
+/// What the driver tells; nothing where there is none.
+pub(super) fn gpus() -> Vec<Seen> {
+    let Ok(places) = Driver::open().and_then(|driver| driver.gpus()) else { return Vec::new() };
+    let mut seen = Vec::new();
+    for (index, Place { gpu, instances }) in places.into_iter().enumerate() {
+        seen.push(Seen { name: format!("GPU {index}"), gpu });
+        let part = |gpu| Seen { name: format!("GPU {index}, a part"), gpu };
+        seen.extend(instances.into_iter().map(part));
+    }
+    seen
+}
+
+/// `NVIDIA H100: 4.0 GiB free of 80.0 GiB, process 42 has 76.0 GiB`
+pub(super) fn of_gpu(Gpu { name, memory, free, processes, .. }: &Gpu) -> String {
     let mut text = format!("{name}: {} free of {}", gib(*free), gib(*memory));
     for GpuProcess { pid, memory } in processes {
         let memory = memory.map_or(String::new(), |bytes| format!(" has {}", gib(bytes)));

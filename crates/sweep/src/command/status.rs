@@ -4,6 +4,7 @@ use serde::Serialize;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan};
 
+use super::doctor::{Seen, gpus, of_gpu};
 use super::{count, print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
@@ -15,6 +16,8 @@ use crate::store::{self, AtWork, ReadError};
 #[derive(Serialize)]
 struct Status {
     at_work: Vec<AtWork>,
+    /// Of this machine, with who is on them; empty where the driver tells of none.
+    gpus: Vec<Seen>,
     sweeps: Vec<SweepStatus>,
 }
 
@@ -36,7 +39,7 @@ pub(super) fn status(
 ) -> Result<u8, Failure> {
     let plans = store::plans(results, &args.sweeps)?;
     let sweeps = plans.iter().map(|plan| of(plan, results)).collect::<Result<Vec<_>, _>>()?;
-    let status = Status { at_work: store::at_work(results), sweeps };
+    let status = Status { at_work: store::at_work(results), gpus: gpus(), sweeps };
     match args.json {
         true => print_json(console, &status)?,
         false => print(console, &text(&status, results))?,
@@ -82,9 +85,11 @@ fn text(status: &Status, results: &ResultsDir) -> String {
         [] => "nothing is at work".to_owned(),
         all => all.iter().map(at_work).collect::<Vec<_>>().join("\n"),
     };
+    let gpus = status.gpus.iter().map(|Seen { name, gpu }| format!("\n{name}: {}", of_gpu(gpu)));
+    let gpus: String = gpus.collect();
     match rows.as_slice() {
-        [] => format!("no sweep has run in {}; {at_work} there\n", results.root().display()),
-        rows => format!("{}\n{at_work}\n", grid::from_rows(headings, rows)),
+        [] => format!("no sweep has run in {}; {at_work} there{gpus}\n", results.root().display()),
+        rows => format!("{}\n{at_work}{gpus}\n", grid::from_rows(headings, rows)),
     }
 }
 
@@ -95,7 +100,10 @@ fn at_work(AtWork { process, since, job, slots }: &AtWork) -> String {
     let job = job.as_ref().map(|job| format!(" ({job})")).unwrap_or_default();
     let slots: Vec<String> = slots
         .iter()
-        .map(|(slot, runs)| format!("{slot} has {}", count(runs.len(), "run")))
+        .map(|(slot, runs)| match runs.len() {
+            0 => format!("{slot} is idle"),
+            runs => format!("{slot} has {}", count(runs, "run")),
+        })
         .collect();
     let slots = if slots.is_empty() { String::new() } else { format!(": {}", slots.join(", ")) };
     format!("process {}{place}{job} is at work since {since}{slots}", process.pid)

@@ -43,6 +43,9 @@ struct Presence {
     /// The job of a batch system that it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job: Option<String>,
+    /// All its slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    slots: Vec<String>,
 }
 
 /// An orchestrator at work, for people.
@@ -55,7 +58,7 @@ pub struct AtWork {
     /// The job of a batch system that it is, as people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// Its slots that have work, with the runs they have.
+    /// Its slots, with the runs they have: none where they are idle.
     pub slots: Vec<(String, Vec<RunId>)>,
 }
 
@@ -86,13 +89,17 @@ pub struct Claims {
 impl Claims {
     /// Comes to work in `dir`. What those have left who ended without a word is cleared away, but by one
     /// of a thousand jobs, each of which would read what all others hold.
-    pub(super) fn open(dir: ResultsDir, job: Option<String>) -> Result<Self, WriteError> {
+    pub(super) fn open(
+        dir: ResultsDir,
+        job: Option<String>,
+        slots: Vec<String>,
+    ) -> Result<Self, WriteError> {
         let this = Process::this()?;
         fs_err::create_dir_all(dir.orchestrators())?;
         fs_err::create_dir_all(dir.claims())?;
         let presence = dir.orchestrators().join(this.file_name());
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let ours = Presence { process: this.clone(), since, job };
+        let ours = Presence { process: this.clone(), since, job, slots };
         match &ours.job {
             Some(_) => write(&presence, &ours)?,
             None => {
@@ -220,8 +227,11 @@ pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(_, presence)| alive(&presence.process));
     let mut all: Vec<AtWork> = present
-        .map(|(_, Presence { process, since, job })| {
+        .map(|(_, Presence { process, since, job, slots: all })| {
             let mut slots = slots.remove(&process).unwrap_or_default();
+            let idle = all.into_iter().filter(|slot| !slots.iter().any(|(busy, _)| busy == slot));
+            let idle: Vec<_> = idle.map(|slot| (slot, Vec::new())).collect();
+            slots.extend(idle);
             slots.sort();
             AtWork { process, since, job, slots }
         })
@@ -318,7 +328,7 @@ mod tests {
     #[test]
     fn a_run_is_taken_by_one_and_by_the_next_when_that_one_is_gone() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None).unwrap();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
         let works = [work(1), work(2), work(3)];
         // The first process of all is alive, and a number without a process is nobody.
         let parent = Process { pid: 1, started: start_of_init(), ..claims.this.clone() };
@@ -336,7 +346,7 @@ mod tests {
         drop(claims);
         assert_eq!(at_work(&dir), []);
         assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "the other's");
-        Claims::open(dir.clone(), None).unwrap();
+        Claims::open(dir.clone(), None, Vec::new()).unwrap();
         assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1);
     }
 
@@ -348,7 +358,7 @@ mod tests {
     #[test]
     fn a_run_that_another_one_has_ended_is_done_and_one_that_failed_before_is_not() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None).unwrap();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
         let cause = || "x".to_owned();
         for (attempts, outcome, done) in [
             (1, Outcome::Failed { cause: cause() }, false),
@@ -380,7 +390,7 @@ mod tests {
     #[test]
     fn a_claim_that_another_machine_took_over_is_not_ours() {
         let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None).unwrap();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
         let work = work(1);
         claims.take(&[&work], "cpu 1").unwrap();
         assert!(claims.holds(work.run()));

@@ -14,6 +14,7 @@ mod report;
 mod resumed;
 mod run;
 mod sharing;
+mod slurm;
 mod tables;
 mod weights;
 mod workers;

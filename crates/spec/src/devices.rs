@@ -4,8 +4,11 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The devices that a sweep may use.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Devices {
     /// Every GPU that there is; without one, the CPU.
     #[default]
@@ -56,6 +59,20 @@ impl FromStr for Devices {
             }
             _ => Err(error()),
         }
+    }
+}
+
+impl TryFrom<String> for Devices {
+    type Error = ParseDevicesError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Devices> for String {
+    fn from(devices: Devices) -> Self {
+        devices.to_string()
     }
 }
 

@@ -93,7 +93,8 @@ pub struct Setting {
 }
 
 /// Where and how a sweep runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Schedule {
     /// The devices to use.
     pub devices: Devices,

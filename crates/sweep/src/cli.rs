@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -82,6 +83,12 @@ pub enum Command {
     Gc(Gc),
     /// Look for everything that is needed here
     Doctor(Doctor),
+    /// Be a task of a Slurm array; what `sweep run --launcher slurm` submits gives this
+    #[command(hide = true)]
+    SlurmTask(SlurmTask),
+    /// Write the reports of what was submitted to Slurm; likewise
+    #[command(hide = true)]
+    SlurmCollect(SlurmCollect),
 }
 
 /// The sweep files of a command.
@@ -125,6 +132,27 @@ pub struct Run {
     /// How scores are written
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,
+    /// Where workers start: on this machine, or as tasks of a Slurm cluster
+    #[arg(long, value_name = "WHERE", default_value = "local")]
+    pub launcher: Launcher,
+    /// Print what would be submitted to Slurm; submits and writes nothing
+    #[arg(long, conflicts_with = "follow")]
+    pub dry_run: bool,
+    /// Wait for what is submitted to Slurm, and submit what is lost again; Ctrl-C ends the waiting alone
+    #[arg(long)]
+    pub follow: bool,
+    /// How often --follow looks
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub poll: Duration,
+}
+
+/// Where workers start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Launcher {
+    /// On this machine
+    Local,
+    /// As tasks of job arrays; [slurm] in the sweep file says what to ask for
+    Slurm,
 }
 
 /// `sweep plan`
@@ -322,6 +350,29 @@ pub struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sweep slurm-task`
+#[derive(Debug, Args)]
+pub struct SlurmTask {
+    /// Name of the submission
+    pub submission: String,
+    /// The array's first task among those of the submission
+    #[arg(long, value_name = "N")]
+    pub first: usize,
+    /// Go back into the queue so many times
+    #[arg(long, value_name = "N")]
+    pub requeues: u32,
+}
+
+/// `sweep slurm-collect`
+#[derive(Debug, Args)]
+pub struct SlurmCollect {
+    /// Name of the submission
+    pub submission: String,
+    /// How scores are written
+    #[arg(long, value_name = "FORMAT", default_value = "document")]
+    pub score_format: ScoreFormat,
 }
 
 #[cfg(test)]

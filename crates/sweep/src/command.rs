@@ -11,6 +11,8 @@ mod output;
 mod plan;
 mod report;
 mod run;
+mod slurm;
+mod slurm_task;
 mod status;
 mod weights;
 
@@ -22,7 +24,7 @@ use spec::sweep::Sweep;
 use spec::sweep_file;
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, Data, Files};
+use crate::cli::{Cli, Command, Data, Files, Launcher};
 use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
 
@@ -44,6 +46,9 @@ impl Ends for StdoutError {
 pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
     let results = ResultsDir::new(&cli.global.results);
     match &cli.command {
+        Command::Run(args) if args.launcher == Launcher::Slurm => {
+            slurm::run(args, results, console)
+        }
         Command::Run(args) => run::run(args, results, console),
         Command::Plan(args) if args.layers => layers::layers(args, console),
         Command::Plan(args) => plan::plan(args, &results, console),
@@ -54,6 +59,8 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Features(args) => features::features(args, console),
         Command::Gc(args) => gc::gc(args, &results, console),
         Command::Doctor(args) => doctor::doctor(args, &results, console),
+        Command::SlurmTask(args) => slurm_task::task(args, results, console),
+        Command::SlurmCollect(args) => slurm_task::collect(args, results, console),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod progress;
 pub mod report;
 pub mod schedule;
 pub mod settings;
+pub mod slurm;
 pub mod store;
 pub mod strategy;
 pub mod tables;

@@ -1,9 +1,13 @@
 //! Which process it is, and whether it still is.
 
+mod answer;
+
 use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+
+pub use answer::answer;
 
 /// A process, told apart from every other one: on this machine or another, now or before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod error;
 mod garbage;
 mod lock;
 mod read;
+mod submissions;
 mod tables;
 
 use spec::paths::{ResultsDir, RunDir};
@@ -24,6 +25,7 @@ pub use details::{Said, read_metrics, read_predictions};
 pub use error::{ReadError, StoreError, WriteError};
 pub use garbage::{Collected, Freed, collect_garbage};
 pub use read::{plans, read_config, read_plan, read_result};
+pub use submissions::{Submitting, Written, open_submissions, read_mapping, read_task};
 
 use crate::planning::Work;
 use lock::Lock;

@@ -11,7 +11,7 @@ use spec::sweep::{Schedule, Sweep};
 use super::changes::changes;
 use super::machine::{cores, free_memory, slots};
 use super::report::{Rendered, render};
-use super::{count, load, print};
+use super::{count, load, print, slurm};
 use crate::cli;
 use crate::devices::{self, SlotSpec};
 use crate::execute::{End, execute};
@@ -27,6 +27,7 @@ use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
+    slurm::refuse_options(args)?;
     let sweeps = load(&args.files)?;
     let CarriedOut { store, plans, work, end, .. } =
         carry_out(&sweeps, args, None, results, console)?;
@@ -111,7 +112,7 @@ pub(super) fn carry_out(
     Ok(CarriedOut { store, plans, work, end, set_aside })
 }
 
-fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
+pub(super) fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
     match outcome {
         None => true,
         Some(Outcome::Finished(_)) => false,
@@ -119,7 +120,7 @@ fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
     }
 }
 
-fn nothing_to_do(runs: usize, failed: usize) -> String {
+pub(super) fn nothing_to_do(runs: usize, failed: usize) -> String {
     let runs = count(runs, "run");
     match failed {
         0 => format!("{runs}: all done before"),
@@ -130,7 +131,7 @@ fn nothing_to_do(runs: usize, failed: usize) -> String {
 }
 
 /// What `plan` makes of the plan that stands under its name.
-fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure> {
+pub(super) fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure> {
     match read_plan(store.dir(), &plan.sweep) {
         Ok(before) => Ok(changes(&before, plan)),
         // A broken plan is written anew, as its error says.
@@ -172,7 +173,7 @@ fn names(slots: &[SlotSpec]) -> String {
     names.join(", ")
 }
 
-fn print_reports(
+pub(super) fn print_reports(
     store: &Store,
     plans: &[Plan],
     args: &cli::Run,
@@ -187,7 +188,7 @@ fn print_reports(
 }
 
 /// What failed, whenever that was: asking again does not mend it.
-fn conclude(store: &Store, work: &[Work], console: &Console) -> Result<u8, Failure> {
+pub(super) fn conclude(store: &Store, work: &[Work], console: &Console) -> Result<u8, Failure> {
     let mut failed = HashSet::new();
     for work in work {
         match store.result(work)?.map(|result| result.outcome) {

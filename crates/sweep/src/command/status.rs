@@ -11,6 +11,9 @@ use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::process::Process;
 use crate::report::grid;
+use crate::slurm::decide::{Tally, tally};
+use crate::slurm::submit::look;
+use crate::slurm::{Cluster, JobId, Queue, Submission};
 use crate::store::{self, AtWork, ReadError};
 
 #[derive(Serialize)]
@@ -18,7 +21,27 @@ struct Status {
     at_work: Vec<AtWork>,
     /// Of this machine, with who is on them; empty where the driver tells of none.
     gpus: Vec<Seen>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    slurm: Vec<Submitted>,
     sweeps: Vec<SweepStatus>,
+}
+
+/// What was submitted to Slurm at once, and what the queue has of it.
+#[derive(Serialize)]
+struct Submitted {
+    submission: String,
+    sweeps: Vec<String>,
+    /// The arrays' numbers, as far as they are known.
+    jobs: Vec<JobId>,
+    #[serde(flatten)]
+    queue: Known,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Known {
+    Tasks(Tally),
+    Unknown(String),
 }
 
 /// How many runs are where.
@@ -39,12 +62,57 @@ pub(super) fn status(
 ) -> Result<u8, Failure> {
     let plans = store::plans(results, &args.sweeps)?;
     let sweeps = plans.iter().map(|plan| of(plan, results)).collect::<Result<Vec<_>, _>>()?;
-    let status = Status { at_work: store::at_work(results), gpus: gpus(), sweeps };
+    let (submissions, queue) = look(results, Cluster)?;
+    let slurm = submissions.into_iter().map(|submission| submitted(submission, &queue)).collect();
+    let status = Status { at_work: store::at_work(results), gpus: gpus(), slurm, sweeps };
     match args.json {
         true => print_json(console, &status)?,
         false => print(console, &text(&status, results))?,
     }
     Ok(exit::DONE)
+}
+
+fn submitted(submission: Submission, queue: &Queue) -> Submitted {
+    let queue = match queue {
+        Queue::Known(entries) => Known::Tasks(tally(&submission, entries)),
+        Queue::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    let Submission { name, mapping, jobs } = submission;
+    let jobs = jobs.arrays.into_iter().flatten().collect();
+    Submitted { submission: name, sweeps: mapping.sweeps, jobs, queue }
+}
+
+/// `12 tasks run, 28 tasks wait (Resources)`
+pub(super) fn where_tasks_are(tally: &Tally) -> String {
+    let do_so = |tasks: usize, verb: &str| {
+        format!("{} {verb}{}", count(tasks, "task"), if tasks == 1 { "s" } else { "" })
+    };
+    let waiting = tally.waiting.iter().map(|(why, &tasks)| match why.as_str() {
+        "" | "None" => do_so(tasks, "wait"),
+        why => format!("{} ({why})", do_so(tasks, "wait")),
+    });
+    let running = (tally.running > 0).then(|| do_so(tally.running, "run"));
+    let parts: Vec<String> = running.into_iter().chain(waiting).collect();
+    match parts.is_empty() {
+        true if tally.collector => "the report is still to be written".to_owned(),
+        true => "nothing is in the queue".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+/// `batch_size-1f2e3d4c in Slurm (job 77): 12 tasks run, 28 wait (Resources)`
+fn in_slurm(submitted: &Submitted) -> String {
+    let jobs: Vec<String> = submitted.jobs.iter().map(ToString::to_string).collect();
+    let jobs = match jobs.as_slice() {
+        [] => String::new(),
+        [job] => format!(" (job {job})"),
+        jobs => format!(" (jobs {})", jobs.join(", ")),
+    };
+    let known = match &submitted.queue {
+        Known::Tasks(tally) => where_tasks_are(tally),
+        Known::Unknown(why) => format!("unknown, since nobody can tell: {why}"),
+    };
+    format!("{} in Slurm{jobs}: {known}", submitted.submission)
 }
 
 fn of(plan: &Plan, results: &ResultsDir) -> Result<SweepStatus, ReadError> {
@@ -87,6 +155,9 @@ fn text(status: &Status, results: &ResultsDir) -> String {
     };
     let gpus = status.gpus.iter().map(|Seen { name, gpu }| format!("\n{name}: {}", of_gpu(gpu)));
     let gpus: String = gpus.collect();
+    let slurm: String =
+        status.slurm.iter().map(|submitted| format!("\n{}", in_slurm(submitted))).collect();
+    let at_work = format!("{at_work}{slurm}");
     match rows.as_slice() {
         [] => format!("no sweep has run in {}; {at_work} there{gpus}\n", results.root().display()),
         rows => format!("{}\n{at_work}{gpus}\n", grid::from_rows(headings, rows)),

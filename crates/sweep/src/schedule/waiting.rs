@@ -62,6 +62,11 @@ impl Prefix {
         Self { digest, fused }
     }
 
+    /// Whether its runs are fused.
+    pub fn is_fused(&self) -> bool {
+        self.fused
+    }
+
     /// Whether a worker that is warm for the one has nothing more to compute for the other.
     fn is_as_warm_as(&self, other: &Self) -> bool {
         self.digest == other.digest

@@ -90,7 +90,10 @@ fn sweeps(dir: &ResultsDir) -> io::Result<Vec<String>> {
 }
 
 /// A record, of the version `known` or an older one.
-fn read_json<T: DeserializeOwned>(file: &Path, known: u32) -> Result<Option<T>, ReadError> {
+pub(super) fn read_json<T: DeserializeOwned>(
+    file: &Path,
+    known: u32,
+) -> Result<Option<T>, ReadError> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,

@@ -2,19 +2,16 @@
 
 use std::env;
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
 use miette::Diagnostic;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
+use crate::process;
 
 /// How long a worker may take to say what it finds: CUDA over a slow network takes a minute to load.
 const PROBE_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -119,33 +116,17 @@ impl Program {
 
     fn probe_within(&self, limit: Duration) -> Result<Probe, ProbeError> {
         let start = |cause: String| ProbeError::Start { program: self.0.clone(), cause };
-        let output = self.answer(limit).map_err(|error| start(error.to_string()))?;
+        let output = process::answer(
+            Command::new(&self.0).arg("--probe").env("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+            limit,
+        )
+        .map_err(|error| start(error.to_string()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(start(format!("{}\n{}", output.status, said.trim_end())));
         }
         let answer = |cause: String| ProbeError::Answer { program: self.0.clone(), cause };
         serde_json::from_slice(&output.stdout).map_err(|error| answer(error.to_string()))
-    }
-    /// What it says and how it ends, unless that takes too long.
-    fn answer(&self, limit: Duration) -> io::Result<Output> {
-        let child = Command::new(&self.0)
-            .arg("--probe")
-            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
-        let group = Pid::from_child(&child);
-        let (to, answer) = mpsc::channel();
-        thread::spawn(move || to.send(child.wait_with_output()));
-        answer.recv_timeout(limit).unwrap_or_else(|_| {
-            // Still there, or it would have been heard.
-            let _ = kill_process_group(group, Signal::KILL);
-            let limit = humantime::format_duration(limit);
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {limit}")))
-        })
     }
 }
 

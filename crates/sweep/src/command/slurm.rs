@@ -1,0 +1,420 @@
+//! `sweep run --launcher slurm`
+
+use std::collections::HashMap;
+use std::env;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use miette::Diagnostic;
+use spec::paths::ResultsDir;
+use spec::record::Outcome;
+use spec::run_id::RunId;
+use spec::slurm::Slurm;
+use spec::sweep::{Schedule, Sweep};
+use thiserror::Error;
+
+use super::run::{change_of_plan, conclude, is_open, nothing_to_do, print_reports};
+use super::status::where_tasks_are;
+use super::{count, load, print};
+use crate::cli;
+use crate::devices;
+use crate::exit::{self, Ends, Failure};
+use crate::output::Console;
+use crate::planning::{self, Planned, Work};
+use crate::preflight;
+use crate::progress::ended_line;
+use crate::report::ScoreFormat;
+use crate::slurm::decide::{Cover, cover, tally};
+use crate::slurm::submit::{Order, Prepared, Submitted, look, prepare, submit};
+use crate::slurm::{Cluster, Queue, Submission};
+use crate::store::{ReadError, Store};
+use crate::worker::Program;
+use ::weights::folder::WeightsFolder;
+
+/// So many tasks Slurm's arrays have at most where nobody can be asked: its own default.
+const USUAL_ARRAY: usize = 1001;
+
+/// Looks in a row that find nothing in the queue before that counts: a job may be between two states.
+const EMPTY_LOOKS: u32 = 2;
+
+/// What cannot be done on a cluster.
+#[derive(Debug, Error, Diagnostic)]
+enum LauncherError {
+    #[error("--dry-run prints what would be submitted, and nothing is to be")]
+    #[diagnostic(help("`sweep plan` shows what would run here; or is --launcher slurm missing?"))]
+    DryRun,
+    #[error("--follow waits for what was submitted, and nothing is to be")]
+    #[diagnostic(help(
+        "without it `sweep run` stays until all has ended; or is --launcher slurm missing?"
+    ))]
+    Follow,
+    #[error(
+        "--launcher slurm knows no --max-failures and no --fail-fast: tasks do not hear of each other"
+    )]
+    #[diagnostic(help("`scancel` ends what is in the queue; `sweep status` shows what failed"))]
+    MaxFailures,
+    #[error("the sweeps differ in [slurm]")]
+    #[diagnostic(help("make the sections the same, or submit the sweeps one by one"))]
+    Different,
+    /// Nothing may be submitted while nobody knows what is in the queue.
+    #[error("nobody can tell what is in the queue, so nothing is submitted: {0}")]
+    #[diagnostic(help(
+        "what was submitted before goes on, and results are kept; give the same command when Slurm answers"
+    ))]
+    Unknown(String),
+    /// Nothing has come of what was submitted.
+    #[error("{} have no result, and none came since they were submitted; nothing is in the queue", count(*.open, "run"))]
+    #[diagnostic(help("what the tasks said is in {}; then give the same command", logs.display()))]
+    NoProgress { open: usize, logs: PathBuf },
+}
+
+impl Ends for LauncherError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::DryRun | Self::Follow | Self::MaxFailures | Self::Different => exit::USAGE,
+            Self::Unknown(_) | Self::NoProgress { .. } => exit::ENVIRONMENT,
+        }
+    }
+}
+
+/// Options that only make sense where Slurm does the work.
+pub(super) fn refuse_options(args: &cli::Run) -> Result<(), Failure> {
+    match (args.dry_run, args.follow) {
+        (true, _) => Err(LauncherError::DryRun.into()),
+        (_, true) => Err(LauncherError::Follow.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Submits what has no result and is not in the queue. With `--follow`, waits for it and submits what is lost.
+pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
+    if args.fail_fast || args.max_failures.is_some() {
+        return Err(LauncherError::MaxFailures.into());
+    }
+    let sweeps = load(&args.files)?;
+    let asked = Asked::of(args, &sweeps)?;
+    let mut retry_failed = args.retry_failed;
+    let mut ended_before = None;
+    loop {
+        let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+        if args.dry_run {
+            return dry_run(&asked, &work, &results, console);
+        }
+        let store = Store::open(results.clone())?;
+        for plan in &plans {
+            if let Some(change) = change_of_plan(&store, plan)? {
+                console.say(&change);
+            }
+            store.write_plan(plan)?;
+        }
+        let runs = Runs::read(&work, retry_failed, |work| store.result(work))?;
+        if runs.open.is_empty() {
+            console.say(&nothing_to_do(work.len(), runs.failed));
+        } else {
+            let ended = work.len() - runs.open.len();
+            if ended_before == Some(ended) {
+                let logs = store.dir().submissions().join("*/logs");
+                return Err(LauncherError::NoProgress { open: runs.open.len(), logs }.into());
+            }
+            ended_before = Some(ended);
+            submit_what_is_not_there(&asked, &runs, work.len(), &store, console)?;
+            if !args.follow {
+                return Ok(exit::DONE);
+            }
+            console.say("following; Ctrl-C ends that alone, and the jobs go on");
+            if !follow(&work, &runs, args.poll, &store, console)? {
+                // What failed since was tried again already.
+                retry_failed = false;
+                continue;
+            }
+        }
+        print_reports(&store, &plans, args, console)?;
+        return conclude(&store, &work, console);
+    }
+}
+
+/// What the command line and the sweep files ask for.
+struct Asked {
+    sweeps: Vec<String>,
+    slurm: Slurm,
+    schedule: Schedule,
+    fuse: bool,
+    retry_failed: bool,
+    wait_free_memory: Option<u64>,
+    collector_arguments: String,
+    train: Option<PathBuf>,
+}
+
+impl Asked {
+    fn of(args: &cli::Run, sweeps: &[Sweep]) -> Result<Self, Failure> {
+        let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
+        let agreed = devices::agree(args.devices.as_ref(), schedules)?;
+        let per_device = args.per_device.unwrap_or(agreed.per_device);
+        let slurm = sweeps.first().map(|sweep| sweep.slurm.clone()).unwrap_or_default();
+        if sweeps.iter().any(|sweep| sweep.slurm != slurm) {
+            return Err(LauncherError::Different.into());
+        }
+        let collector_arguments = match args.score_format.to_possible_value() {
+            Some(format) if args.score_format != ScoreFormat::Document => {
+                format!(" --score-format {}", format.get_name())
+            }
+            _ => String::new(),
+        };
+        // A worker that is missing is missing on the nodes too.
+        let program = Program::find()?;
+        let train = env::var_os("SWEEP_TRAIN").map(|_| program.path().to_owned());
+        Ok(Self {
+            sweeps: sweeps.iter().map(|sweep| sweep.name.clone()).collect(),
+            slurm,
+            schedule: Schedule { per_device, ..agreed },
+            fuse: !args.no_fuse,
+            retry_failed: args.retry_failed,
+            wait_free_memory: args.wait_free_memory.map(|size| size.as_u64()),
+            collector_arguments,
+            train,
+        })
+    }
+
+    fn order(&self, work: Vec<Work>) -> Order<'_> {
+        Order {
+            sweeps: self.sweeps.clone(),
+            work,
+            slurm: &self.slurm,
+            schedule: &self.schedule,
+            fuse: self.fuse,
+            wait_free_memory: self.wait_free_memory,
+            collector_arguments: self.collector_arguments.clone(),
+            train: self.train.clone(),
+        }
+    }
+}
+
+/// Runs by what became of them.
+struct Runs {
+    /// To be run.
+    open: Vec<Work>,
+    /// Of these, those that ended before and are to be run again: after how many attempts.
+    settled: HashMap<RunId, u32>,
+    /// Runs that failed and are left at that.
+    failed: usize,
+}
+
+impl Runs {
+    fn read<E>(
+        work: &[Work],
+        retry_failed: bool,
+        result: impl Fn(&Work) -> Result<Option<spec::record::RunResult>, E>,
+    ) -> Result<Self, E> {
+        let mut runs = Self { open: Vec::new(), settled: HashMap::new(), failed: 0 };
+        for work in work {
+            let result = result(work)?;
+            let attempts = result.as_ref().map_or(0, |result| result.attempts);
+            let outcome = result.map(|result| result.outcome);
+            if is_open(outcome.as_ref(), retry_failed) {
+                if outcome.is_some_and(|outcome| outcome.is_settled()) {
+                    runs.settled.insert(work.run(), attempts);
+                }
+                runs.open.push(Work { attempts, ..work.clone() });
+            } else if !matches!(outcome, Some(Outcome::Finished(_))) {
+                runs.failed += 1;
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Those that no task in the queue will bring.
+    fn uncovered(&self, cover: &Cover) -> Vec<Work> {
+        let is_covered =
+            |work: &&Work| cover.has(work.run(), self.settled.get(&work.run()).copied());
+        self.open.iter().filter(|work| !is_covered(work)).cloned().collect()
+    }
+}
+
+fn submit_what_is_not_there(
+    asked: &Asked,
+    runs: &Runs,
+    total: usize,
+    store: &Store,
+    console: &Console,
+) -> Result<(), Failure> {
+    let _submitting = store.submitting()?;
+    let (submissions, queue) = look(store.dir(), Cluster)?;
+    let entries = match queue {
+        Queue::Known(entries) => entries,
+        Queue::Unknown(why) => return Err(LauncherError::Unknown(why).into()),
+    };
+    let cover = cover(&submissions, &entries);
+    for (name, jobs) in &cover.found {
+        console.say(&format!("{name}: jobs were found by their names"));
+        store.write_jobs(name, jobs)?;
+    }
+    let work = runs.uncovered(&cover);
+    let (before, there) = (total - runs.open.len(), runs.open.len() - work.len());
+    let there = match there {
+        0 => String::new(),
+        there => format!("{there} in the queue, "),
+    };
+    console.say(&format!(
+        "{}: {before} done before, {there}{} to submit",
+        count(total, "run"),
+        work.len()
+    ));
+    if work.is_empty() {
+        for submission in &submissions {
+            let tally = tally(submission, &entries);
+            if tally.tasks() > 0 {
+                console.say(&format!("{}: {}", submission.name, where_tasks_are(&tally)));
+            }
+        }
+        return Ok(());
+    }
+    preflight::room(store.dir().root(), work.len())?;
+    let order = asked.order(work);
+    let prepared = prepare(&order, store.dir(), Cluster.max_array_size()?)?;
+    let submitted = submit(&order, &prepared, store, Cluster)?;
+    // What is lost of the former ones is in the new one.
+    for name in &cover.over {
+        store.close_submission(name)?;
+    }
+    tell(&prepared, &submitted, order.work.len(), console)
+}
+
+fn tell(
+    prepared: &Prepared,
+    submitted: &Submitted,
+    runs: usize,
+    console: &Console,
+) -> Result<(), Failure> {
+    let jobs: Vec<String> = submitted.arrays.iter().map(ToString::to_string).collect();
+    let (jobs, s) = (jobs.join(", "), if jobs.len() == 1 { "" } else { "s" });
+    let tasks = count(prepared.tasks.len(), "task");
+    let reports = match &submitted.collector {
+        Ok(job) => format!("; job {job} then writes the report"),
+        Err(_) => String::new(),
+    };
+    print(
+        console,
+        &format!("submitted {} in {tasks}: job{s} {jobs}{reports}\n", count(runs, "run")),
+    )?;
+    if let Err(why) = &submitted.collector {
+        console.warn(&format!("no job will write the report, `sweep report` will: {why}"));
+    }
+    Ok(())
+}
+
+fn dry_run(
+    asked: &Asked,
+    work: &[Work],
+    results: &ResultsDir,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let result = |work: &Work| crate::store::read_result(&results.run(&work.planned), work.run());
+    let runs = Runs::read(work, asked.retry_failed, result)?;
+    let (submissions, queue) = look(results, Cluster)?;
+    let cover = match queue {
+        Queue::Known(entries) => cover(&submissions, &entries),
+        Queue::Unknown(why) => {
+            console.warn(&format!("nobody can tell what is in the queue: {why}"));
+            Cover::default()
+        }
+    };
+    let open = runs.uncovered(&cover);
+    if open.is_empty() {
+        console.say("nothing would be submitted: every run is done or in the queue");
+        return Ok(exit::DONE);
+    }
+    let most = Cluster.max_array_size().unwrap_or_else(|error| {
+        console.warn(&format!("arrays of {USUAL_ARRAY} tasks at most are assumed: {error}"));
+        USUAL_ARRAY
+    });
+    let order = asked.order(open);
+    let Prepared { tasks, scripts, collector, .. } = prepare(&order, results, most)?;
+    console.say(&format!(
+        "{} in {}, {}; then the report",
+        count(order.work.len(), "run"),
+        count(tasks.len(), "task"),
+        count(scripts.len(), "array"),
+    ));
+    print(console, &format!("{}\n{collector}", scripts.join("\n")))?;
+    Ok(exit::DONE)
+}
+
+/// Waits until every run has ended; false when nothing is in the queue and runs are open.
+fn follow(
+    work: &[Work],
+    runs: &Runs,
+    poll: Duration,
+    store: &Store,
+    console: &Console,
+) -> Result<bool, Failure> {
+    let mut open: Vec<&Work> = runs.open.iter().collect();
+    let (mut empty, mut last, mut silent) = (0, String::new(), false);
+    loop {
+        // The queue first: what ended before it was asked is seen then.
+        let (submissions, queue) = look(store.dir(), Cluster)?;
+        open = tell_of_ended(open, work.len(), store, console)?;
+        if open.is_empty() {
+            return Ok(true);
+        }
+        match queue {
+            Queue::Known(entries) => {
+                silent = false;
+                let now = summary(&submissions, &entries);
+                empty = if now.is_empty() { empty + 1 } else { 0 };
+                if !now.is_empty() && now != last {
+                    console.say(&now);
+                }
+                last = now;
+                if empty >= EMPTY_LOOKS {
+                    console.say(&format!(
+                        "{} have no result, and nothing is in the queue",
+                        count(open.len(), "run")
+                    ));
+                    return Ok(false);
+                }
+            }
+            Queue::Unknown(why) => {
+                if !silent {
+                    console.say(&format!(
+                        "Slurm does not answer, which says nothing of the jobs: {why}"
+                    ));
+                }
+                silent = true;
+            }
+        }
+        thread::sleep(poll);
+    }
+}
+
+fn summary(submissions: &[Submission], entries: &[crate::slurm::Entry]) -> String {
+    let lines = submissions.iter().filter_map(|submission| {
+        let tally = tally(submission, entries);
+        let line = || format!("{}: {}", submission.name, where_tasks_are(&tally));
+        (tally.tasks() > 0).then(line)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Tells of those that have ended; the others are still open.
+fn tell_of_ended<'a>(
+    open: Vec<&'a Work>,
+    total: usize,
+    store: &Store,
+    console: &Console,
+) -> Result<Vec<&'a Work>, ReadError> {
+    let mut done = total - open.len();
+    let mut still = Vec::new();
+    for work in open {
+        match store.result(work)? {
+            Some(result) if result.outcome.is_settled() && result.attempts > work.attempts => {
+                done += 1;
+                let (outcome, seconds) = (&result.outcome, result.seconds);
+                console.say(&ended_line(done, total, &work.label, outcome, seconds));
+            }
+            _ => still.push(work),
+        }
+    }
+    Ok(still)
+}

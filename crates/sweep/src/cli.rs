@@ -147,9 +147,10 @@ pub struct Run {
 }
 
 /// Where workers start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Launcher {
     /// On this machine
+    #[default]
     Local,
     /// As tasks of job arrays; [slurm] in the sweep file says what to ask for
     Slurm,

@@ -6,7 +6,9 @@
 //! make what takes minutes on a cluster take seconds here.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -51,9 +53,10 @@ fn find(program: &str) -> Option<PathBuf> {
 
 impl Cluster {
     pub(crate) fn up() -> Self {
-        // Not below /work/wt or the like: a socket's path may have 107 bytes.
+        // A short path, whatever TMPDIR says: that of a socket may have 107 bytes.
         let folder = tempfile::Builder::new().prefix("slurm").tempdir_in("/tmp").unwrap();
-        for name in ["log", "state", "spool", "dev", "munge"] {
+        fs_err::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        for name in ["log", "state", "spool", "dev", "munge", "socket"] {
             fs_err::create_dir(folder.path().join(name)).unwrap();
         }
         for gpu in 0..NODES {
@@ -69,7 +72,7 @@ impl Cluster {
                 "munged ended: {}",
                 log(&folder, "munged")
             );
-            let socket = folder.path().join("munge/socket");
+            let socket = folder.path().join("socket/munge");
             let asked = Command::new("munge").arg("-n").arg("-S").arg(socket).output().unwrap();
             asked.status.success()
         });
@@ -213,19 +216,18 @@ pub(crate) fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn munged(folder: &Path) -> Child {
-    use std::os::unix::fs::PermissionsExt as _;
     let munge = folder.join("munge");
     let key = munge.join("key");
     fs_err::write(&key, format!("{:?}", std::time::SystemTime::now()).repeat(20)).unwrap();
-    fs_err::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
-    fs_err::set_permissions(&munge, std::fs::Permissions::from_mode(0o700)).unwrap();
+    fs_err::set_permissions(&key, Permissions::from_mode(0o400)).unwrap();
+    fs_err::set_permissions(&munge, Permissions::from_mode(0o700)).unwrap();
     let output = fs_err::File::create(folder.join("log/munged")).unwrap().into_parts().0;
     let is = |option: &str, name: &str| format!("--{option}={}", munge.join(name).display());
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL"])
         .arg(find("munged").unwrap())
         .args(["--foreground", "--num-threads=2", "--origin=127.0.0.1"])
-        .args([is("key-file", "key"), is("socket", "socket"), is("pid-file", "pid")])
+        .args([is("key-file", "key"), is("socket", "../socket/munge"), is("pid-file", "pid")])
         .args([is("log-file", "log"), is("seed-file", "seed")])
         .stdin(Stdio::null())
         .stdout(output.try_clone().unwrap())
@@ -256,7 +258,7 @@ SlurmctldPort={}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={dir}/munge/socket,cred_expire=5
+AuthInfo=socket={dir}/socket/munge,cred_expire=5
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation={dir}/state
 SlurmdSpoolDir={dir}/spool/%n

@@ -71,8 +71,8 @@ fn work(
     }
     // Where Slurm binds no processes to cores, the machine's own are not all ours.
     let cores = place.cpus.map_or(cores(), |given| cores().min(given.get()));
-    let memory = order.wait_free_memory.map(ByteSize::b).map(free_memory).transpose()?;
     let (slots, program) = slots(&order.schedule, cores)?;
+    let memory = free_memory(order.wait_free_memory.map(ByteSize::b), &slots)?;
     let slots = &slots[..slots.len().min(open.len())];
     let policy = Policy::new(&order.schedule, None);
     let (total, before) = (order.work.len(), order.work.len() - open.len());

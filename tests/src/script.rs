@@ -15,6 +15,9 @@ pub struct Script {
     /// What it does with which run; the first rule that fits counts, and without one it is
     /// [`Act::Finish`].
     pub rules: Vec<Rule>,
+    /// Whether and how scores follow from settings: then it tells every image right or wrong, of both
+    /// sets. Without it a score follows from batch size and seed, and images are not told.
+    pub world: Option<World>,
     /// Whether it trains the runs of a bundle together: it begins all of them, says their epochs in turn,
     /// and ends them in the opposite order.
     pub together: bool,
@@ -30,6 +33,32 @@ pub struct Script {
     pub begun: PathBuf,
     /// A Unix socket at which it checks in, where it is told to: `seed batch_size`.
     pub socket: PathBuf,
+}
+
+/// A world in which the true accuracies are known. Images differ in difficulty, and seeds by chance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct World {
+    /// Accuracy where no effect applies.
+    pub accuracy: f64,
+    /// What settings add to it; all that fit count.
+    pub effects: Vec<Effect>,
+    /// Images of each set.
+    pub images: u64,
+}
+
+/// What a setting, or some together, add to the accuracy.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Effect {
+    /// Runs with this batch size; absent: any.
+    pub batch_size: Option<u32>,
+    /// Runs with this learning rate; absent: any.
+    pub learning_rate: Option<f64>,
+    /// Runs with so many epochs; absent: any.
+    pub epochs: Option<u32>,
+    /// What is added on both sets.
+    pub add: f64,
+    /// What is added on test images alone.
+    pub add_test: f64,
 }
 
 /// How a worker comes up.

@@ -15,6 +15,7 @@ mod resumed;
 mod run;
 mod sharing;
 mod slurm;
+mod strategies;
 mod tables;
 mod weights;
 mod workers;

@@ -314,7 +314,7 @@ fn the_documents_study_runs_from_end_to_end() {
         files.push(tiny);
     }
     files.sort();
-    assert_eq!(files.len(), 12, "{files:?}");
+    assert_eq!(files.len(), 13, "{files:?}");
     let args: Vec<&str> = ["run"].into_iter().chain(files.iter().map(String::as_str)).collect();
     let ran = real.sweep(&args);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

@@ -14,7 +14,7 @@ use crate::devices::Devices;
 use crate::slurm::Slurm;
 use crate::sweep_file::Stages;
 
-pub use rows::Row;
+pub use rows::{Row, stage_rows};
 pub use strategy::{ChooseBy, Replicates, Sampler, Strategy, Switch};
 
 /// One sweep file, resolved: nothing is left to look up or to default.

@@ -51,6 +51,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
     patience (Patience of early stopping, x10): patience = [5] [10*] [15]
     steps_per_epoch (Steps per epoch, x10): steps_per_epoch = [50] [100*] [150]
     steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
+    study (The whole study, factor by factor, x10): batch_size = [16] [32*] [64]: learning_rate = [0.0001*] [0.005]: epochs = [50*] [100]: patience = [5] [10*] [15]: steps_per_epoch = [50] [100*] [150]: model = [A: Flatten*] [B: GAP]: steps_of_the_pooled_model = [7]
     unfreeze (Last ten layers unfrozen or not, x5): freeze = [all*] [unfreeze_last = 10]
     a_base (Model A: base frozen or not, x3): freeze = [all*] [none]
     a_batch_size (Model A: batch size, x5): batch_size = [16] [32*] [64]
@@ -64,6 +65,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
     model_a (Model A: InceptionResNetV2 + Flatten, x1)
     model_a_validated (Model A with validation images, x1)
     model_b (Model B: ResNet50 + GlobalAveragePooling2D, x1)
+    study (The whole study, from model A to model B, x10): freeze = [all*] [none]: batch_size = [16] [32*] [64]: learning_rate = [0.0001*] [0.005]: epochs = [50*] [100]: patience = [5] [10*] [15]: steps_per_epoch = [50] [100*] [150]: model = [A: InceptionResNetV2 + Flatten*] [B: ResNet50 + GAP]: steps_of_model_b = [7]: last_ten_layers = [unfrozen]
     ");
 }
 

@@ -247,8 +247,57 @@ fn by_seed(
         }));
     }
     let differences: Vec<f64> = pairs.iter().map(|(score, baseline)| score - baseline).collect();
+    of_seeds(differences, confidence, replicates, seed)
+}
+
+/// A weighted sum of levels with its interval at `confidence`, over the seeds that all of them have; image
+/// by image where all are known so. Its cells lie between minus and plus `reach`.
+pub(crate) fn of_contrast(
+    terms: &[(f64, &Level)],
+    reach: f64,
+    confidence: f64,
+    replicates: Replicates,
+    seed: u64,
+) -> Result<Difference, PairError> {
+    let by_image: Option<Vec<(f64, &PerImage)>> = terms
+        .iter()
+        .map(|(weight, level)| match level {
+            Level::PerImage(level) => Some((*weight, level)),
+            Level::PerSeed(_) | Level::External(_) => None,
+        })
+        .collect();
+    if let Some(terms) = by_image {
+        return Ok(of_table(contrast(&terms)?, reach, confidence, replicates, seed));
+    }
+    let levels: Option<Vec<_>> =
+        terms.iter().map(|(weight, level)| Some((*weight, level.per_seed()?))).collect();
+    let levels = levels.ok_or(PairError::External)?;
+    let (_, first) = levels.first().ok_or(PairError::NoCommonSeed)?;
+    let sums = first.seeds().iter().filter_map(|seed| {
+        levels.iter().map(|(weight, level)| Some(weight * level.score(*seed)?)).sum()
+    });
+    of_seeds(sums.collect(), confidence, replicates, seed)
+}
+
+/// The mean of one value for each seed.
+fn of_seeds(
+    differences: Vec<f64>,
+    confidence: f64,
+    replicates: Replicates,
+    seed: u64,
+) -> Result<Difference, PairError> {
     if differences.is_empty() {
         return Err(PairError::NoCommonSeed);
+    }
+    if let [estimate] = differences[..] {
+        return Ok(Difference {
+            estimate,
+            interval: None,
+            covers: Covers::Seeds,
+            seeds: 1,
+            evidence: Evidence::Nothing,
+            sample: Sample::Single,
+        });
     }
     let (estimate, spread) = spread::of_values(&differences);
     let half_width = spread.half_width(0.5 * (1.0 - confidence));

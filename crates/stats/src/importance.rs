@@ -38,7 +38,7 @@ pub fn importance(scores: &[Vec<f64>], confidence: f64) -> Option<Importance> {
     }
     let squares = Crossed::from_rows(scores.iter().cloned()).mean_squares();
     // A residual that is 0 but for rounding: the runs follow level and seed to the last digit.
-    if squares.residual <= 1e-20 {
+    if squares.residual <= 1e-15 || squares.seeds > 1e9 * squares.residual {
         return None;
     }
     let (l, k) = (levels as f64, seeds as f64);
@@ -86,6 +86,24 @@ mod tests {
         ] {
             assert_eq!(importance(&scores, 0.95), None, "{scores:?}");
         }
+    }
+
+    /// Scores that follow level and seed but for rounding, and a factor that dwarfs all noise.
+    #[test]
+    fn exact_sums_and_huge_effects_come_to_an_end() {
+        let exact: Vec<Vec<f64>> = (0..4)
+            .map(|level| {
+                (0..2).map(|seed| f64::from(400 + 7 * level + 13 * seed) / 744.0).collect()
+            })
+            .collect();
+        assert_eq!(importance(&exact, 0.95), None);
+        let noise = [0.0001, -0.0001, 0.00005, -0.00005];
+        let level = |mean: f64, turn: usize| -> Vec<f64> {
+            (0..4).map(|seed| mean + noise[(seed + turn) % 4]).collect()
+        };
+        let found = importance(&[level(0.03, 0), level(0.6, 1)], 0.95).unwrap();
+        assert!((found.effect - 0.57 / 2.0_f64.sqrt()).abs() < 0.001, "{found:?}");
+        assert!(found.effect_interval.contains(found.effect) && found.share > 0.999, "{found:?}");
     }
 
     #[test]

@@ -11,13 +11,15 @@ use spec::protocol::RunOrder;
 use spec::record::{Plan, PlanRun, RunConfig};
 use spec::run_id::{self, Fingerprints, RunId};
 use spec::sweep::{Setting, Sweep};
+use spec::sweep_file::LoadError;
 use thiserror::Error;
 
 use crate::dataset::{DatasetError, Datasets};
 use crate::exit::{self, Ends};
 use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
 use crate::schedule::Prefix;
-use crate::strategy;
+use crate::store::ReadError;
+use crate::strategy::{self, Evidence, StrategyError};
 use crate::weights::{self, WeightsError};
 
 /// One run with everything that is needed to do and to store it.
@@ -75,6 +77,24 @@ pub enum PlanningError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Weights(#[from] WeightsError),
+    /// Levels that a chain has come to contradict each other.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Levels(LoadError),
+    /// A result cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(ReadError),
+}
+
+impl From<StrategyError<PlanningError>> for PlanningError {
+    fn from(error: StrategyError<Self>) -> Self {
+        match error {
+            StrategyError::Run(error) => error,
+            StrategyError::Levels(error) => Self::Levels(error),
+            StrategyError::Read(error) => Self::Read(error),
+        }
+    }
 }
 
 impl Ends for PlanningError {
@@ -84,6 +104,8 @@ impl Ends for PlanningError {
             Self::Data(error) => error.exit_code(),
             Self::Dataset(error) => error.exit_code(),
             Self::Weights(error) => error.exit_code(),
+            Self::Levels(error) => error.exit_code(),
+            Self::Read(error) => error.exit_code(),
         }
     }
 }
@@ -142,41 +164,61 @@ impl Work {
     }
 }
 
-/// Plans `sweeps`: reads the data's and the weights' contents, starts nothing, writes nothing.
-///
-/// # Errors
-/// When names clash, or data or weights are missing.
-pub fn plan(sweeps: &[Sweep], folder: &WeightsFolder) -> Result<Planned, PlanningError> {
-    check_names(sweeps)?;
-    let mut fingerprinter = Fingerprinter::default();
-    let mut datasets = Datasets::default();
-    let mut met: HashMap<RunId, Work> = HashMap::new();
-    let mut plans = Vec::new();
-    for sweep in sweeps {
-        plans.push(strategy::plan(sweep, |config, seed| {
-            let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
-            let fingerprints = fingerprints(config, file.as_deref(), &mut fingerprinter)?;
-            datasets.check(&config.data)?;
-            let run = RunId::of(config, seed, &fingerprints);
-            let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };
-            met.entry(run).or_insert_with(|| Work {
-                planned: planned.clone(),
-                label: String::new(),
-                config: config.clone(),
-                fingerprints,
-                weights: file,
-                attempts: 0,
-            });
-            Ok::<_, PlanningError>(planned)
-        })?);
+/// Plans sweeps, again and again as their results come in; contents of data and weights are read once.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    sweeps: &'a [Sweep],
+    folder: WeightsFolder,
+    fingerprinter: Fingerprinter,
+    datasets: Datasets,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner of `sweeps`; weights lie in `folder`.
+    ///
+    /// # Errors
+    /// When names clash.
+    pub fn new(sweeps: &'a [Sweep], folder: WeightsFolder) -> Result<Self, PlanningError> {
+        check_names(sweeps)?;
+        let (fingerprinter, datasets) = (Fingerprinter::default(), Datasets::default());
+        Ok(Self { sweeps, folder, fingerprinter, datasets })
     }
-    let mut work = Vec::new();
-    for plan in &plans {
-        for (run, label) in labels(plan) {
-            work.extend(met.remove(&run).map(|met| Work { label, ..met }));
+
+    /// The plans as far as results reach. Starts nothing, writes nothing.
+    ///
+    /// # Errors
+    /// When data or weights are missing, or a result cannot be read.
+    pub fn plan(&mut self, evidence: &mut Evidence<'_>) -> Result<Planned, PlanningError> {
+        let Self { sweeps, folder, fingerprinter, datasets } = self;
+        let mut met: HashMap<RunId, Work> = HashMap::new();
+        let mut plans = Vec::new();
+        for sweep in *sweeps {
+            let run = |config: &Config, seed: u64| {
+                let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
+                let fingerprints = fingerprints(config, file.as_deref(), fingerprinter)?;
+                datasets.check(&config.data)?;
+                let run = RunId::of(config, seed, &fingerprints);
+                let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };
+                met.entry(run).or_insert_with(|| Work {
+                    planned: planned.clone(),
+                    label: String::new(),
+                    config: config.clone(),
+                    fingerprints,
+                    weights: file,
+                    attempts: 0,
+                });
+                Ok::<_, PlanningError>(planned)
+            };
+            plans.push(strategy::plan(sweep, run, evidence)?);
         }
+        let mut work = Vec::new();
+        for plan in &plans {
+            for (run, label) in labels(plan) {
+                work.extend(met.remove(&run).map(|met| Work { label, ..met }));
+            }
+        }
+        Ok(Planned { plans, work })
     }
-    Ok(Planned { plans, work })
 }
 
 /// Every run of a plan with its label, the baseline's first; a run may come more than once.

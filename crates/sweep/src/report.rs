@@ -1,27 +1,36 @@
 //! What came out: the document's table, from the results folder alone.
 
 mod alike;
+mod best;
 mod collect;
 mod document;
+mod factorial;
 mod frame;
 pub mod grid;
+mod importance;
 mod judge;
 mod markdown;
+mod path;
 mod score;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use spec::record::{Finished, Outcome, Plan, PlanChange};
-use spec::sweep::{Setting, Strategy};
+use spec::record::{Finished, Outcome, Plan, PlanChange, Stopped};
+use spec::sweep::{Replicates, Setting, Strategy};
 
 pub use alike::Alike;
+pub use best::Best;
 pub use collect::{Entry, collect, level_cell};
 pub use document::{Block, Document};
+pub use factorial::Interaction;
 pub use frame::FrameError;
+pub use importance::FactorImportance;
 pub use judge::Judgement;
+pub(crate) use judge::{Known, Measured, Rules, compare, known};
 pub use markdown::{document, markdown};
+pub use path::Path;
 pub use score::{Basis, ScoreFormat};
 
 /// A sweep's table, ready to be written in any format. Scores are fractions.
@@ -35,6 +44,10 @@ pub struct Table {
     pub overrides: Vec<String>,
     /// How the sweep became rows.
     pub strategy: Strategy,
+    /// How many seeds each row has.
+    pub replicates: Replicates,
+    /// Differences below it do not matter, a fraction; absent: every difference does.
+    pub margin: Option<f64>,
     /// What the scores were measured on; absent while nothing has finished, and where rows differ in it.
     pub basis: Option<Basis>,
     /// Images that one score was measured on; absent where rows differ in it.
@@ -44,6 +57,14 @@ pub struct Table {
     pub folds: Option<u64>,
     /// The rows, in the sweep file's order.
     pub rows: Vec<Row>,
+    /// The path of a chain; absent for other strategies.
+    pub path: Option<Path>,
+    /// Of a grid or a random search the row with the best validation score.
+    pub best: Option<Best>,
+    /// Whether factors act on each other, where there are runs that tell.
+    pub interactions: Vec<Interaction>,
+    /// How much each factor matters, where that can be told.
+    pub importance: Vec<FactorImportance>,
     /// Levels that trained exactly as another did.
     pub alike: Vec<Alike>,
     /// Why runs did not finish, and how many of them for that reason, each run once.
@@ -88,6 +109,9 @@ pub struct Row {
     pub unfinished: Vec<(String, usize)>,
     /// What its runs took, in the mean over finished seeds.
     pub effort: Option<Effort>,
+    /// Why it gets no more seeds, where results decide how many there are; absent where they do not, or
+    /// have not.
+    pub stopped: Option<Stopped>,
     /// What may be said of it.
     pub judged: Judgement,
 }
@@ -184,19 +208,30 @@ impl Table {
                     folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
                     unfinished: unfinished(of_row()),
                     effort: effort(of_row()),
+                    stopped: plan.rows.get(row as usize).and_then(|row| row.stopped),
                     judged: Judgement::default(),
                 })
             });
         let mut rows = rows.collect::<Result<Vec<Row>, FrameError>>()?;
-        for (judged, row) in judge::judgements(&rows, entries).into_iter().zip(&mut rows) {
+        let knowns = judge::knowns(&rows, entries);
+        let rules = Rules::of(plan);
+        let judgements = judge::judgements(&rows, &knowns, &rules);
+        for (judged, row) in judgements.into_iter().zip(&mut rows) {
             row.judged = judged;
         }
+        let is_search = matches!(plan.strategy, Strategy::Grid | Strategy::Random { .. });
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
             sweep: plan.sweep.clone(),
             title: plan.title.clone(),
             overrides: plan.overrides.clone(),
             strategy: plan.strategy,
+            replicates: plan.replicates,
+            margin: plan.margin,
+            path: path::path(plan, &rows, &knowns, &rules),
+            best: is_search.then(|| best::best(&rows, entries)).flatten(),
+            interactions: factorial::interactions(plan, &rows, &knowns, &rules),
+            importance: importance::importances(plan.strategy, &rows, entries),
             basis: the_same(finished.iter().filter_map(|entry| entry.basis)),
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),

@@ -38,6 +38,9 @@ pub struct Plan {
     /// Differences below it do not matter, a fraction; absent: every difference does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+    /// How many rows the whole sweep compares with a baseline, in a chain in all its stages: what
+    /// corrections for many comparisons count with.
+    pub comparisons: usize,
     /// Pairs of factors whose interaction is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interactions: Vec<[String; 2]>,
@@ -220,6 +223,8 @@ struct SecondPlan {
     #[serde(default)]
     margin: Option<f64>,
     #[serde(default)]
+    comparisons: usize,
+    #[serde(default)]
     interactions: Vec<[String; 2]>,
     rows: Vec<PlanRow>,
     #[serde(default)]
@@ -242,6 +247,7 @@ impl From<AnyPlan> for Plan {
             strategy: plan.strategy,
             replicates: plan.replicates,
             margin: plan.margin,
+            comparisons: plan.comparisons,
             interactions: plan.interactions,
             rows: plan.rows,
             stages: plan.stages,

@@ -31,14 +31,14 @@ impl Sweep {
             _ if self.factors.is_empty() => vec![self.baseline_row(Vec::new())],
             Strategy::Ofat => {
                 let levels =
-                    self.factors.iter().flat_map(|factor| of_factor(factor, &self.baseline));
+                    self.factors.iter().flat_map(|factor| stage_rows(factor, &self.baseline));
                 levels.chain(combinations).collect()
             }
             Strategy::Chain { .. } => self
                 .factors
                 .iter()
                 .take(1)
-                .flat_map(|factor| of_factor(factor, &self.baseline))
+                .flat_map(|factor| stage_rows(factor, &self.baseline))
                 .collect(),
             Strategy::Grid | Strategy::Random { .. } => {
                 let mut rows: Vec<Row> = combinations.collect();
@@ -59,8 +59,8 @@ impl Sweep {
     }
 }
 
-/// A factor's levels, and first the baseline where it is none of them.
-pub(crate) fn of_factor(factor: &Factor, baseline: &Config) -> Vec<Row> {
+/// The rows of one factor: its levels, and first the baseline where it is none of them.
+pub fn stage_rows(factor: &Factor, baseline: &Config) -> Vec<Row> {
     let row = |level: &str, config: &Config, baseline| Row {
         settings: vec![Setting { factor: factor.name.clone(), level: level.to_owned() }],
         config: config.clone(),

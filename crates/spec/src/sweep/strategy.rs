@@ -54,7 +54,7 @@ pub enum Switch {
 }
 
 /// The score by which something is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChooseBy {
     /// On validation images; of all training images where there are folds.

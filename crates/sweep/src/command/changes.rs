@@ -76,6 +76,7 @@ mod tests {
             strategy: Strategy::Ofat,
             replicates: Replicates::default(),
             margin: None,
+            comparisons: levels.len() - 1,
             interactions: Vec::new(),
             rows: levels.iter().map(row).collect(),
             stages: Vec::new(),
@@ -92,7 +93,7 @@ mod tests {
           new  batch_size = 64 (1 run)
           gone batch_size = 16 (1 run)
         ");
-        let many: Vec<u8> = (1..30).collect();
+        let many: Vec<u8> = (1..30).chain([32]).collect();
         insta::assert_snapshot!(changes(&plan(&[32]), &plan(&many)).unwrap(), @"
         batch_size: another plan than before; results stay
           new  batch_size = 1 (1 run)

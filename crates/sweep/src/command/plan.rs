@@ -1,19 +1,20 @@
 //! `sweep plan`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use spec::paths::ResultsDir;
-use spec::record::{Plan, PlanRow, PlanRun};
+use spec::record::{Outcome, Plan, PlanRow, PlanRun};
 use spec::run_id::RunId;
 
 use super::{count, load, print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
 use crate::output::Console;
-use crate::planning;
+use crate::planning::Planner;
 use crate::report::{grid, level_cell};
 use crate::store;
+use crate::strategy::Evidence;
 use ::weights::folder::WeightsFolder;
 
 /// `--json`: what a sweep would run.
@@ -22,6 +23,11 @@ struct Planned<'a> {
     sweep: &'a str,
     runs: usize,
     to_do: usize,
+    /// The fewest and the most runs that there will be in all, where results decide.
+    least: usize,
+    most: usize,
+    /// Factors of a chain whose stages have not begun.
+    to_come: &'a [String],
     rows: Vec<Row<'a>>,
 }
 
@@ -47,7 +53,9 @@ pub(super) fn plan(
     console: &Console,
 ) -> Result<u8, Failure> {
     let sweeps = load(&args.files)?;
-    let planned = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+    let mut planner = Planner::new(&sweeps, WeightsFolder::from_environment())?;
+    let is_open = |_, outcome: Option<&Outcome>| !outcome.is_some_and(Outcome::is_settled);
+    let planned = planner.plan(&mut Evidence::new(results, is_open))?;
     let mut done = HashMap::new();
     for work in &planned.work {
         let result = store::read_result(&results.run(&work.planned), work.run())?;
@@ -86,9 +94,13 @@ fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
         baseline: row.baseline,
         runs: runs(&row.runs),
     };
+    let (least, most) = expected(plan);
     Planned {
         sweep: &plan.sweep,
         runs: plan.runs().len(),
+        least,
+        most,
+        to_come: &plan.to_come,
         to_do: plan.runs().into_iter().filter(|run| !is_done(run)).count(),
         rows: plan.rows.iter().map(row).collect(),
     }
@@ -112,5 +124,34 @@ fn table(plan: &Planned<'_>) -> String {
         [("factor", false), ("level", false), ("runs", true), ("state", false)],
         &rows,
     );
-    format!("# {}\n\n{grid}\n{}, {} to do\n", plan.sweep, count(plan.runs, "run"), plan.to_do)
+    let mut text =
+        format!("# {}\n\n{grid}\n{}, {} to do\n", plan.sweep, count(plan.runs, "run"), plan.to_do);
+    if !plan.to_come.is_empty() {
+        text.push_str(&format!("then, on what these come to: {}\n", plan.to_come.join(", ")));
+    }
+    if plan.least < plan.most {
+        text.push_str(&format!("{} to {} runs in all: results decide\n", plan.least, plan.most));
+    } else if plan.runs < plan.most {
+        text.push_str(&format!("{} in all\n", count(plan.most, "run")));
+    }
+    text
+}
+
+/// The fewest and the most runs that a sweep will have in all.
+fn expected(plan: &Plan) -> (usize, usize) {
+    let (min, max) = plan.replicates.range();
+    let compared = plan.rows.iter().filter(|row| !row.baseline && !row.cell).count();
+    let to_come = plan.comparisons.saturating_sub(compared);
+    let is_open = |row: &&PlanRow| row.stopped.is_none() && row.runs.len() < max as usize;
+    let more: usize = match min == max {
+        true => 0,
+        false => {
+            let rows = plan.rows.iter().filter(is_open);
+            let mut seen = HashSet::new();
+            let rows = rows.filter(|row| row.runs.first().is_none_or(|run| seen.insert(run.run)));
+            rows.map(|row| max as usize - row.runs.len()).sum()
+        }
+    };
+    let known = plan.runs().len();
+    (known + to_come * min as usize, known + more + to_come * max as usize)
 }

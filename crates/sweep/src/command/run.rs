@@ -1,7 +1,8 @@
 //! `sweep run`
 
+mod rounds;
+
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::time::Instant;
 
 use spec::paths::ResultsDir;
@@ -9,22 +10,19 @@ use spec::record::{Outcome, Plan};
 use spec::sweep::{Schedule, Sweep};
 
 use super::changes::changes;
-use super::machine::{cores, free_memory, slots};
 use super::report::{Rendered, render};
 use super::{count, load, print, slurm};
 use crate::cli;
-use crate::devices::{self, SlotSpec};
-use crate::execute::{End, execute};
+use crate::devices;
+use crate::execute::End;
 use crate::exit::{self, Failure};
-use crate::gpus::FreeMemory;
 use crate::output::Console;
-use crate::planning::{self, Planned, Work};
-use crate::preflight;
-use crate::progress::{Progress, SetAside};
-use crate::schedule::Policy;
+use crate::planning::{Planned, Planner, Work};
+use crate::progress::SetAside;
 use crate::store::{ReadError, Store, read_plan};
-use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
+use rounds::{Rounds, choices};
+pub(super) use rounds::{is_open, nothing_to_do};
 
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     slurm::refuse_options(args)?;
@@ -33,10 +31,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         carry_out(&sweeps, args, None, results, console)?;
     match end {
         End::Done => {}
-        End::OutOfTime => {
-            console.say("stopped when its time was over: give the same command to go on");
-        }
-        End::Interrupted => {
+        End::Interrupted | End::OutOfTime => {
             console.say("interrupted: give the same command to go on");
             return Ok(exit::INTERRUPTED);
         }
@@ -72,62 +67,35 @@ pub(super) fn carry_out(
     let agreed = devices::agree(args.devices.as_ref(), schedules)?;
     let per_device = args.per_device.unwrap_or(agreed.per_device);
     let schedule = Schedule { per_device, ..agreed };
+    let mut planner = Planner::new(sweeps, WeightsFolder::from_environment())?;
+    let mut rounds = Rounds::new(&schedule, args, until);
     // Before anything is written, so that a mistake leaves no trace.
-    let Planned { plans, work } = planning::plan(sweeps, &WeightsFolder::from_environment())?;
-    let store = Store::open(results)?;
-    for plan in &plans {
+    let mut planned = rounds.plan(&mut planner, &results)?;
+    let store = Store::open(results.clone())?;
+    for plan in &planned.plans {
         if let Some(change) = change_of_plan(&store, plan)? {
             console.say(&change);
         }
         store.write_plan(plan)?;
     }
-    let mut open = Vec::new();
-    let mut failed = 0;
-    for work in &work {
-        let result = store.result(work)?;
-        let attempts = result.as_ref().map_or(0, |result| result.attempts);
-        let outcome = result.map(|result| result.outcome);
-        if is_open(outcome.as_ref(), args.retry_failed) {
-            open.push(Work { attempts, ..work.clone() });
-        } else if !matches!(outcome, Some(Outcome::Finished(_))) {
-            failed += 1;
+    let end = loop {
+        match rounds.run(&planned.work, &store, console)? {
+            None => break End::Done,
+            Some(End::Done) => {}
+            Some(end) => break end,
         }
-    }
-    let (end, set_aside) = match open.len() {
-        0 => {
-            console.say(&nothing_to_do(work.len(), failed));
-            (End::Done, Vec::new())
+        // What has ended may decide what comes next.
+        let next = rounds.plan(&mut planner, &results)?;
+        for (before, plan) in planned.plans.iter().zip(&next.plans) {
+            choices(before, plan).iter().for_each(|choice| console.say(choice));
+            if plan != before {
+                store.write_plan(plan)?;
+            }
         }
-        _ => {
-            let max_failures =
-                if args.fail_fast { Some(NonZeroU32::MIN) } else { args.max_failures };
-            let policy = Policy::new(&schedule, max_failures).until(until);
-            let (slots, program) = slots(&schedule, cores())?;
-            let memory = free_memory(args.wait_free_memory, &slots)?;
-            let places = (slots.as_slice(), memory.as_ref());
-            let fuse = !args.no_fuse;
-            start(open, work.len(), (&program, policy, fuse), places, &store, console)?
-        }
+        planned = next;
     };
-    Ok(CarriedOut { store, plans, work, end, set_aside })
-}
-
-pub(super) fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
-    match outcome {
-        None => true,
-        Some(Outcome::Finished(_)) => false,
-        Some(outcome) => retry_failed || !outcome.is_settled(),
-    }
-}
-
-pub(super) fn nothing_to_do(runs: usize, failed: usize) -> String {
-    let runs = count(runs, "run");
-    match failed {
-        0 => format!("{runs}: all done before"),
-        _ => format!(
-            "{runs}: all ended before, {failed} of them failed; --retry-failed runs those again"
-        ),
-    }
+    let Planned { plans, work } = planned;
+    Ok(CarriedOut { store, plans, work, end, set_aside: rounds.set_aside })
 }
 
 /// What `plan` makes of the plan that stands under its name.
@@ -138,39 +106,6 @@ pub(super) fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String
         Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn start(
-    open: Vec<Work>,
-    total: usize,
-    (program, policy, fuse): (&Program, Policy, bool),
-    (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
-    store: &Store,
-    console: &Console,
-) -> Result<(End, Vec<SetAside>), Failure> {
-    preflight::room(store.dir().root(), open.len())?;
-    if let Err(error) = preflight::cache(&store.dir().cache()) {
-        console.warn(&format!("features are not kept, so every worker computes them: {error}"));
-    }
-    let slots = &slots[..slots.len().min(open.len())];
-    let before = total - open.len();
-    console.say(&format!(
-        "{}: {before} done before, {} to do on {}",
-        count(total, "run"),
-        open.len(),
-        names(slots)
-    ));
-    let mut progress = Progress::new(console, slots, total, before);
-    let end = execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?;
-    Ok((end, progress.devices_set_aside()))
-}
-
-fn names(slots: &[SlotSpec]) -> String {
-    let names: Vec<String> = slots
-        .iter()
-        .map(|slot| format!("{} ({})", slot.name, count(slot.threads, "thread")))
-        .collect();
-    names.join(", ")
 }
 
 pub(super) fn print_reports(

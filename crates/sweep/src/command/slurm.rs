@@ -22,7 +22,7 @@ use crate::cli;
 use crate::devices;
 use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
-use crate::planning::{self, Planned, Work};
+use crate::planning::{Planned, Planner, Work};
 use crate::preflight;
 use crate::progress::ended_line;
 use crate::report::ScoreFormat;
@@ -30,6 +30,7 @@ use crate::slurm::decide::{Cover, cover, tally};
 use crate::slurm::submit::{Order, Prepared, Submitted, look, prepare, submit};
 use crate::slurm::{Cluster, Queue, Submission};
 use crate::store::{ReadError, Store};
+use crate::strategy::Evidence;
 use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
@@ -97,8 +98,14 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     let asked = Asked::of(args, &sweeps)?;
     let mut retry_failed = args.retry_failed;
     let mut ended_before = None;
+    let mut planner = Planner::new(&sweeps, WeightsFolder::from_environment())?;
+    // Results may decide what comes next.
+    let mut plan = |retry_failed: bool| {
+        let open = |_, outcome: Option<&Outcome>| is_open(outcome, retry_failed);
+        planner.plan(&mut Evidence::new(&results, open))
+    };
     loop {
-        let Planned { plans, work } = planning::plan(&sweeps, &WeightsFolder::from_environment())?;
+        let Planned { plans, work } = plan(retry_failed)?;
         if args.dry_run {
             return dry_run(&asked, &work, &results, console);
         }
@@ -124,9 +131,10 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
                 return Ok(exit::DONE);
             }
             console.say("following; Ctrl-C ends that alone, and the jobs go on");
-            if !follow(&work, &runs, args.poll, &store, console)? {
-                // What failed since was tried again already.
-                retry_failed = false;
+            let have_ended = follow(&work, &runs, args.poll, &store, console)?;
+            // What failed since was tried again already.
+            retry_failed = false;
+            if !have_ended || plan(retry_failed)?.plans != plans {
                 continue;
             }
         }

@@ -30,6 +30,8 @@ pub enum Block {
         /// Its items.
         items: Vec<String>,
     },
+    /// Lines whose letters stand below each other, such as a path.
+    Drawing(String),
     /// Columns side by side; the first table of a report is the sweep's own.
     Table(Vec<Column>),
 }
@@ -52,6 +54,7 @@ impl Block {
                 let items = items.iter().map(|item| format!("- {item}\n"));
                 format!("{lead}\n{}", items.collect::<String>())
             }
+            Self::Drawing(lines) => format!("```\n{lines}\n```\n"),
             Self::Table(columns) => grid(columns),
         }
     }

@@ -1,5 +1,7 @@
 //! What a report says: the document's columns first, then what honest reading needs.
 
+mod strategy;
+
 use std::fmt::Write as _;
 
 use stats::interval::{Covers, Interval};
@@ -31,6 +33,9 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
     if table.rows.iter().any(|row| row.stand_in) {
         blocks.push(Block::Warning { first: "Not a result:", rest: STAND_IN.to_owned() });
     }
+    if let Some(rest) = strategy::warning(table) {
+        blocks.push(Block::Warning { first: "Selection bias:", rest });
+    }
     blocks.push(Block::Table(columns(table, format)));
     let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     if table.is_mixed() {
@@ -61,6 +66,8 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
     if let Some(line) = basis_of_verdicts(table, format) {
         paragraph(line);
     }
+    blocks.extend(strategy::blocks(table, format));
+    let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     for Alike { factor, first, others } in &table.alike {
         paragraph(format!(
             "{factor}: {} trained exactly as {first} did, under every seed: here the difference \
@@ -109,7 +116,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     let column = |heading: &str, right, cell: &dyn Fn(&Row) -> String| Column {
         heading: heading.to_owned(),
         right,
-        cells: table.rows.iter().map(cell).collect(),
+        cells: table.rows.iter().filter(|row| !row.cell).map(cell).collect(),
     };
     let scores = |heading: String, cell: &dyn Fn(&Row) -> Option<Summary>| {
         let folds = match table.folds {
@@ -121,7 +128,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         })
     };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &level));
+    columns.push(column("level", false, &|row| level(table, row)));
     match table.basis {
         Some(Basis::Leaderboard) => {
             columns.push(column("score", true, &|row| match row.finished() {
@@ -135,6 +142,11 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         }
         Some(Basis::Test | Basis::Nothing) => {
             columns.push(scores("score".to_owned(), &|row| row.score));
+            // By which a chain chooses, and the best of many is told.
+            let chooses = table.path.is_some() || table.best.is_some();
+            if chooses && table.rows.iter().any(|row| row.validation.is_some()) {
+                columns.push(scores("validation accuracy".to_owned(), &|row| row.validation));
+            }
         }
         None => columns.push(scores("score".to_owned(), &Row::measured)),
     }
@@ -160,12 +172,16 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
             false,
             &|row| match (&row.judged.comparison, row.baseline) {
                 (Some(comparison), _) => comparison.verdict.to_string(),
-                (None, true) => "the baseline".to_owned(),
+                (None, true) => format!("the {}", baseline_word(table)),
                 (None, false) => dash(),
             },
         ));
     }
     columns.push(column("seeds", true, &|row| row.finished().to_string()));
+    if table.rows.iter().any(|row| row.stopped.is_some()) {
+        columns
+            .push(column("no more seeds", false, &|row| strategy::stopped(row.stopped).to_owned()));
+    }
     if table.rows.iter().any(|row| !row.unfinished.is_empty()) {
         columns.push(column("not finished", false, &|row| {
             let words = row.unfinished.iter().map(|(how, count)| (how, count));
@@ -177,8 +193,20 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     columns
 }
 
-fn level(row: &Row) -> String {
+/// What a table calls the row that others are compared with.
+fn baseline_word(table: &Table) -> &'static str {
+    match table.path {
+        Some(_) => "incumbent",
+        None => "baseline",
+    }
+}
+
+fn level(table: &Table, row: &Row) -> String {
     let cell = level_cell(&row.level, row.baseline);
+    let cell = match (row.baseline, &table.path) {
+        (true, Some(_)) => format!("{} ({})", row.level, baseline_word(table)),
+        _ => cell,
+    };
     let mark = if row.stand_in { " [random weights]" } else { "" };
     format!("{cell}{mark}").trim_start().to_owned()
 }
@@ -187,8 +215,13 @@ fn level(row: &Row) -> String {
 fn difference(row: &Row, format: ScoreFormat) -> String {
     let Some(comparison) = &row.judged.comparison else { return dash() };
     let difference = &comparison.difference;
-    let estimate = format.signed(difference.estimate);
-    match difference.interval {
+    signed_interval(difference.estimate, difference.interval, format)
+}
+
+/// `+296 (-492 to +1084)`
+fn signed_interval(estimate: f64, interval: Option<Interval>, format: ScoreFormat) -> String {
+    let estimate = format.signed(estimate);
+    match interval {
         Some(Interval { low, high }) => {
             format!("{estimate} ({} to {})", format.signed(low), format.signed(high))
         }
@@ -198,7 +231,8 @@ fn difference(row: &Row, format: ScoreFormat) -> String {
 
 /// How seeds differ, and what the runs took, for the rows that have finished.
 fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
-    let rows: Vec<&Row> = table.rows.iter().filter(|row| row.effort.is_some()).collect();
+    let rows: Vec<&Row> =
+        table.rows.iter().filter(|row| row.effort.is_some() && !row.cell).collect();
     if rows.is_empty() {
         return None;
     }
@@ -214,7 +248,7 @@ fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
     };
     let mut columns = vec![
         column("factor", false, &|row| row.factor.clone()),
-        column("level", false, &level),
+        column("level", false, &|row| level(table, row)),
         column("std", true, &|row| {
             let std = row.measured().and_then(|summary| summary.std);
             std.map_or_else(dash, |std| format.difference(std))
@@ -262,8 +296,13 @@ fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
     if compared.is_empty() {
         return Some(text);
     }
-    text.push_str(
-        " Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at \
+    let (baseline, rows) = match table.path {
+        Some(_) => ("incumbent of the stage", "rows of all stages"),
+        None => ("baseline", "rows"),
+    };
+    let _ = write!(
+        text,
+        " Differences are to the {baseline} under the same seeds, and p is Holm's over all {rows}: in at \
          most one table of twenty is any \"better\" or \"worse\" a false one.",
     );
     let detectable = || compared.iter().filter_map(|comparison| comparison.detectable);

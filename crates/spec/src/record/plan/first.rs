@@ -43,7 +43,7 @@ impl From<FirstPlan> for Plan {
             runs,
             stopped: None,
         };
-        let rows = match plan.factors.as_slice() {
+        let rows: Vec<PlanRow> = match plan.factors.as_slice() {
             [] => vec![row(Vec::new(), true, plan.baseline)],
             _ => plan
                 .factors
@@ -64,6 +64,7 @@ impl From<FirstPlan> for Plan {
             strategy: Strategy::Ofat,
             replicates: Replicates::Fixed { seeds: seeds.unwrap_or(NonZeroU32::MIN) },
             margin: None,
+            comparisons: rows.iter().filter(|row| !row.baseline).count(),
             interactions: Vec::new(),
             rows,
             stages: Vec::new(),

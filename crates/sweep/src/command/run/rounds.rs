@@ -1,0 +1,175 @@
+//! The rounds of a sweep: one for most, several where results decide what comes next.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::time::Instant;
+
+use spec::paths::ResultsDir;
+use spec::record::{Outcome, Plan};
+use spec::run_id::RunId;
+use spec::sweep::Schedule;
+
+use crate::cli;
+use crate::command::count;
+use crate::command::machine::{cores, free_memory, slots};
+use crate::devices::SlotSpec;
+use crate::execute::{End, execute};
+use crate::exit::Failure;
+use crate::gpus::FreeMemory;
+use crate::output::Console;
+use crate::planning::{Planned, Planner, PlanningError, Work};
+use crate::preflight;
+use crate::progress::{Progress, SetAside};
+use crate::schedule::Policy;
+use crate::store::Store;
+use crate::strategy::Evidence;
+use crate::worker::Program;
+
+/// What the rounds of one command have in common.
+pub(super) struct Rounds<'a> {
+    args: &'a cli::Run,
+    schedule: &'a Schedule,
+    until: Option<Instant>,
+    /// Runs that this command has run: none is run twice.
+    ran: HashSet<RunId>,
+    failures: u32,
+    /// Devices on which nothing ran any more.
+    pub(super) set_aside: Vec<SetAside>,
+}
+
+impl<'a> Rounds<'a> {
+    pub(super) fn new(schedule: &'a Schedule, args: &'a cli::Run, until: Option<Instant>) -> Self {
+        let (ran, failures, set_aside) = (HashSet::new(), 0, Vec::new());
+        Self { args, schedule, until, ran, failures, set_aside }
+    }
+
+    /// What is to be done, as far as results reach.
+    pub(super) fn plan(
+        &self,
+        planner: &mut Planner<'_>,
+        results: &ResultsDir,
+    ) -> Result<Planned, PlanningError> {
+        let is_open = |run, outcome: Option<&Outcome>| match self.ran.contains(&run) {
+            true => is_open(outcome, false),
+            false => is_open(outcome, self.args.retry_failed),
+        };
+        planner.plan(&mut Evidence::new(results, is_open))
+    }
+
+    /// Runs what of `work` is open and has not been run yet; none when nothing is.
+    pub(super) fn run(
+        &mut self,
+        work: &[Work],
+        store: &Store,
+        console: &Console,
+    ) -> Result<Option<End>, Failure> {
+        let mut open = Vec::new();
+        let mut failed = 0;
+        for work in work.iter().filter(|work| !self.ran.contains(&work.run())) {
+            let result = store.result(work)?;
+            let attempts = result.as_ref().map_or(0, |result| result.attempts);
+            let outcome = result.map(|result| result.outcome);
+            if is_open(outcome.as_ref(), self.args.retry_failed) {
+                open.push(Work { attempts, ..work.clone() });
+            } else if !matches!(outcome, Some(Outcome::Finished(_))) {
+                failed += 1;
+            }
+        }
+        if open.is_empty() {
+            if self.ran.is_empty() {
+                console.say(&nothing_to_do(work.len(), failed));
+            }
+            return Ok(None);
+        }
+        let most = if self.args.fail_fast { Some(NonZeroU32::MIN) } else { self.args.max_failures };
+        // Those of earlier rounds count.
+        if most.is_some_and(|most| self.failures >= most.get()) {
+            return Ok(Some(End::Enough(self.failures)));
+        }
+        let most = most.and_then(|most| NonZeroU32::new(most.get() - self.failures));
+        let policy = Policy::new(self.schedule, most).until(self.until);
+        let (slots, program) = slots(self.schedule, cores())?;
+        let memory = free_memory(self.args.wait_free_memory, &slots)?;
+        let places = (slots.as_slice(), memory.as_ref());
+        let fuse = !self.args.no_fuse;
+        self.ran.extend(open.iter().map(Work::run));
+        let began = open.clone();
+        let (end, set_aside) =
+            start(open, work.len(), (&program, policy, fuse), places, store, console)?;
+        self.set_aside.extend(set_aside);
+        for work in &began {
+            let outcome = store.result(work)?.map(|result| result.outcome);
+            let failed = outcome.is_some_and(|outcome| {
+                outcome.is_settled() && !matches!(outcome, Outcome::Finished(_))
+            });
+            self.failures += u32::from(failed);
+        }
+        Ok(Some(match end {
+            End::Enough(_) => End::Enough(self.failures),
+            end => end,
+        }))
+    }
+}
+
+/// What stages of a chain have come to since `before`.
+pub(super) fn choices(before: &Plan, now: &Plan) -> Vec<String> {
+    let known = before.stages.iter().filter(|stage| stage.choice.is_some()).count();
+    let new = now.stages.iter().skip(known);
+    new.filter_map(|stage| {
+        let choice = stage.choice.as_ref()?;
+        let verb = if choice.stays { "stays" } else { "is taken" };
+        Some(format!("{}: {} {verb}", stage.factor, choice.level))
+    })
+    .collect()
+}
+
+pub(in crate::command) fn is_open(outcome: Option<&Outcome>, retry_failed: bool) -> bool {
+    match outcome {
+        None => true,
+        Some(Outcome::Finished(_)) => false,
+        Some(outcome) => retry_failed || !outcome.is_settled(),
+    }
+}
+
+pub(in crate::command) fn nothing_to_do(runs: usize, failed: usize) -> String {
+    let runs = count(runs, "run");
+    match failed {
+        0 => format!("{runs}: all done before"),
+        _ => format!(
+            "{runs}: all ended before, {failed} of them failed; --retry-failed runs those again"
+        ),
+    }
+}
+
+fn start(
+    open: Vec<Work>,
+    total: usize,
+    (program, policy, fuse): (&Program, Policy, bool),
+    (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
+    store: &Store,
+    console: &Console,
+) -> Result<(End, Vec<SetAside>), Failure> {
+    preflight::room(store.dir().root(), open.len())?;
+    if let Err(error) = preflight::cache(&store.dir().cache()) {
+        console.warn(&format!("features are not kept, so every worker computes them: {error}"));
+    }
+    let slots = &slots[..slots.len().min(open.len())];
+    let before = total - open.len();
+    console.say(&format!(
+        "{}: {before} done before, {} to do on {}",
+        count(total, "run"),
+        open.len(),
+        names(slots)
+    ));
+    let mut progress = Progress::new(console, slots, total, before);
+    let end = execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?;
+    Ok((end, progress.devices_set_aside()))
+}
+
+fn names(slots: &[SlotSpec]) -> String {
+    let names: Vec<String> = slots
+        .iter()
+        .map(|slot| format!("{} ({})", slot.name, count(slot.threads, "thread")))
+        .collect();
+    names.join(", ")
+}

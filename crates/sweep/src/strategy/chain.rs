@@ -1,0 +1,173 @@
+//! A chain: factor by factor, each on what the factors before it have come to.
+//!
+//! What a stage comes to is a function of its results, so that a sweep that was stopped goes the same way
+//! again.
+
+use spec::record::{PlanChoice, PlanRow, PlanStage, Why};
+use spec::sweep::{ChooseBy, Setting, Sweep, Switch, stage_rows};
+use stats::compare::Comparison;
+use stats::verdict::Verdict;
+
+use super::evidence::{Evidence, On};
+use super::replicate::{Table, table};
+use super::{Runs, StrategyError};
+use crate::report::{Known, Rules, compare};
+
+/// The stages of a chain as far as results reach.
+#[derive(Default)]
+pub(super) struct Chain {
+    pub(super) rows: Vec<PlanRow>,
+    pub(super) stages: Vec<PlanStage>,
+    /// The factors whose stages have not begun.
+    pub(super) to_come: Vec<String>,
+}
+
+pub(super) fn chain<E>(
+    sweep: &Sweep,
+    (switch, by): (Switch, ChooseBy),
+    rules: &Rules,
+    runs: &mut Runs<'_, E>,
+    evidence: &mut Evidence<'_>,
+) -> Result<Chain, StrategyError<E>> {
+    let mut chain = Chain::default();
+    let mut incumbent: Vec<Setting> = Vec::new();
+    let mut is_open = false;
+    for (number, factor) in sweep.factors.iter().enumerate() {
+        if is_open {
+            chain.to_come.push(factor.name.clone());
+            continue;
+        }
+        let (config, factor) = sweep.stages.stage(number, &incumbent)?;
+        let on = On::Chosen(by);
+        let rows = stage_rows(&factor, &config);
+        let Table { rows, is_complete } = table(rows, Some(number), (rules, on), runs, evidence)?;
+        is_open = !is_complete;
+        let choice = is_complete.then(|| {
+            let knowns: Vec<Option<Known>> =
+                rows.iter().map(|row| evidence.of(&row.runs, on)).collect();
+            let (level, stays, why) = choose(&rows, &knowns, switch, rules);
+            let folds = rows.iter().any(|row| evidence.has_folds(&row.runs));
+            PlanChoice { level, stays, by, folds: folds && by == ChooseBy::Validation, why }
+        });
+        let taken = choice.as_ref().filter(|choice| !choice.stays);
+        let taken = taken
+            .map(|choice| Setting { factor: factor.name.clone(), level: choice.level.clone() });
+        chain.stages.push(PlanStage {
+            factor: factor.name.clone(),
+            incumbent: incumbent.clone(),
+            choice,
+        });
+        chain.rows.extend(rows);
+        incumbent.extend(taken);
+    }
+    Ok(chain)
+}
+
+/// The level that a stage comes to, whether it is the incumbent's, and why.
+fn choose(
+    rows: &[PlanRow],
+    knowns: &[Option<Known>],
+    switch: Switch,
+    rules: &Rules,
+) -> (String, bool, Why) {
+    let baseline = rows.iter().position(|row| row.baseline);
+    let incumbent = baseline.map(|at| rows[at].level()).unwrap_or_default();
+    let others: Vec<usize> = (0..rows.len()).filter(|at| !rows[*at].baseline).collect();
+    let levels: Vec<Option<&Known>> = others.iter().map(|at| knowns[*at].as_ref()).collect();
+    let comparisons = compare(baseline.and_then(|at| knowns[at].as_ref()), &levels, rules);
+    let compared: Vec<(String, Comparison)> = others
+        .into_iter()
+        .zip(comparisons)
+        .filter_map(|(at, comparison)| Some((rows[at].level(), comparison?)))
+        .collect();
+    let best = |is: &dyn Fn(&Comparison) -> bool| -> Option<&(String, Comparison)> {
+        let candidates = compared.iter().filter(|(_, comparison)| is(comparison));
+        // Of equal ones the first.
+        candidates.rev().max_by(|(_, left), (_, right)| {
+            left.difference.estimate.total_cmp(&right.difference.estimate)
+        })
+    };
+    let Some((nearest, nearest_comparison)) = best(&|_| true) else {
+        return (incumbent, true, Why::NothingToCompare);
+    };
+    let difference = nearest_comparison.difference.estimate;
+    match switch {
+        Switch::Best if difference > 0.0 => (nearest.clone(), false, Why::Best { difference }),
+        _ if difference <= 0.0 => (incumbent, true, Why::IncumbentBest),
+        _ => match best(&|comparison| matches!(comparison.verdict, Verdict::Better(_))) {
+            Some((level, comparison)) => {
+                let difference = comparison.difference.estimate;
+                let p = comparison.p.unwrap_or(1.0);
+                (level.clone(), false, Why::Better { difference, p })
+            }
+            None => {
+                let p = nearest_comparison.p;
+                let why = Why::NoEvidence { nearest: nearest.clone(), difference, p };
+                (incumbent, true, why)
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Basis, Measured, known};
+    use spec::sweep::Replicates;
+
+    /// Ten seeds whose scores are `mean` and a little more or less; `turn` says in which order.
+    fn scores(mean: f64, turn: usize) -> Vec<f64> {
+        let noise = [0.01, -0.02, 0.015, 0.0, -0.01, 0.02, -0.015, 0.005, -0.005, 0.0];
+        (0..10).map(|seed| mean + noise[(seed * (turn + 1) + turn) % 10]).collect()
+    }
+
+    /// What a stage comes to: the incumbent at `0` with these scores, and the levels behind it.
+    fn chosen(switch: Switch, levels: &[Option<Vec<f64>>]) -> (String, bool, Why) {
+        let rows: Vec<PlanRow> = (0..levels.len())
+            .map(|at| PlanRow {
+                stage: Some(0),
+                settings: vec![Setting { factor: "x".to_owned(), level: at.to_string() }],
+                baseline: at == 0,
+                cell: false,
+                changes: Vec::new(),
+                runs: Vec::new(),
+                stopped: None,
+            })
+            .collect();
+        let known = |scores: &Vec<f64>| {
+            let run = |(seed, score): (u64, &f64)| Measured {
+                seed,
+                score: *score,
+                images: Some(200),
+                answers: None,
+            };
+            let runs: Vec<Measured> = (1..).zip(scores).map(run).collect();
+            known(&runs, Some((Basis::Validation, 200)))
+        };
+        let knowns: Vec<Option<Known>> =
+            levels.iter().map(|scores| scores.as_ref().and_then(known)).collect();
+        let rules = Rules { comparisons: 4, margin: None, replicates: Replicates::default() };
+        choose(&rows, &knowns, switch, &rules)
+    }
+
+    #[test]
+    fn the_incumbent_stays_unless_the_evidence_says_otherwise() {
+        let level = |mean, turn| Some(scores(mean, turn));
+        let (noise, winner) = (level(0.604, 2), level(0.7, 3));
+        let cases = [
+            ("a clear winner", vec![level(0.6, 0), level(0.59, 2), winner.clone()], "2"),
+            ("the better of two", vec![level(0.6, 0), level(0.66, 2), winner.clone()], "2"),
+            ("noise", vec![level(0.6, 0), noise.clone()], "0"),
+            ("all lower", vec![level(0.6, 0), level(0.5, 2)], "0"),
+            ("a winner that failed", vec![level(0.6, 0), None], "0"),
+            ("an incumbent that failed", vec![None, winner], "0"),
+        ];
+        for (name, levels, expected) in cases {
+            let (level, stays, why) = chosen(Switch::Evidence, &levels);
+            assert_eq!((level.as_str(), stays), (expected, expected == "0"), "{name}: {why:?}");
+        }
+        let (level, stays, why) = chosen(Switch::Best, &[level(0.6, 0), noise]);
+        assert_eq!((level.as_str(), stays), ("1", false), "{why:?}");
+        assert!(matches!(why, Why::Best { .. }), "{why:?}");
+    }
+}

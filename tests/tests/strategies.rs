@@ -1,0 +1,296 @@
+//! Sweeps whose next runs hang on the results of earlier ones, in a world in which the truth is known.
+
+use std::collections::BTreeSet;
+
+use end_to_end::script::{Act, Effect, Rule, World};
+use rustix::process::Signal;
+
+use crate::bench::{Bench, Ran};
+
+/// A bench on which learning rate 0.001 is truly better than 0.0001, and batch sizes are all alike.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    world(&bench, vec![Effect { learning_rate: Some(1e-3), add: 0.15, ..Effect::default() }]);
+    bench
+}
+
+fn world(bench: &Bench, effects: Vec<Effect>) {
+    bench.script(|script| {
+        script.world = Some(World { accuracy: 0.6, effects, images: 200 });
+    });
+}
+
+fn chain(bench: &Bench, more: &str) {
+    bench.write(
+        "chain.toml",
+        &format!(
+            r#"
+            extends = "base.toml"
+            strategy = "chain"
+            replicates = 8
+            {more}
+            [factors]
+            batch_size = [16, 32, 64]
+            learning_rate = [1e-4, 1e-3]
+            epochs = [25, 50]
+            "#
+        ),
+    );
+}
+
+fn plan_json(bench: &Bench, name: &str) -> serde_json::Value {
+    serde_json::from_str(&bench.read(&format!("results/{name}/plan.json"))).unwrap()
+}
+
+/// Factor, level and whether the incumbent stayed, of each stage.
+fn path(bench: &Bench, name: &str) -> Vec<String> {
+    let plan = plan_json(bench, name);
+    let stages = plan["stages"].as_array().unwrap();
+    let words = stages.iter().map(|stage| {
+        let choice = &stage["choice"];
+        let stays = if choice["stays"].as_bool().unwrap() { "stays" } else { "is taken" };
+        format!(
+            "{} {} {stays}",
+            stage["factor"].as_str().unwrap(),
+            choice["level"].as_str().unwrap()
+        )
+    });
+    words.collect()
+}
+
+fn ran(bench: &Bench, args: &[&str]) -> Ran {
+    let ran = bench.sweep(args);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran
+}
+
+#[test]
+fn a_chain_follows_a_true_winner_and_no_noise() {
+    let bench = bench();
+    chain(&bench, "");
+    let plan = ran(&bench, &["plan", "chain.toml"]);
+    insta::assert_snapshot!(plan.stdout);
+    let said = ran(&bench, &["run", "chain.toml"]);
+    assert_eq!(
+        path(&bench, "chain"),
+        ["batch_size 32 stays", "learning_rate 0.001 is taken", "epochs 50 stays"]
+    );
+    insta::assert_snapshot!(said.stdout);
+    // 1 baseline, 2 batch sizes, 1 learning rate, 1 number of epochs on top of it.
+    assert_eq!(bench.ledger().len(), 5 * 8);
+    let again = ran(&bench, &["run", "chain.toml"]);
+    assert_eq!(again.stdout, said.stdout);
+    assert_eq!(bench.ledger().len(), 5 * 8, "{}", again.stderr);
+    assert_eq!(ran(&bench, &["report", "chain"]).stdout, said.stdout);
+}
+
+#[test]
+fn a_chain_that_takes_the_best_takes_noise_too() {
+    let bench = bench();
+    chain(&bench, "switch = \"best\"");
+    ran(&bench, &["run", "chain.toml"]);
+    let path = path(&bench, "chain");
+    assert_eq!(path[1], "learning_rate 0.001 is taken");
+    let taken = path.iter().filter(|stage| stage.ends_with("is taken")).count();
+    assert!(taken > 1, "{path:?}");
+}
+
+/// What is good on test images alone is not followed, unless the file says so; then the report does too.
+#[test]
+fn a_chain_chooses_by_test_images_only_where_it_is_told_to() {
+    let bench = Bench::new();
+    let trap = Effect { batch_size: Some(64), add_test: 0.15, ..Effect::default() };
+    world(&bench, vec![trap]);
+    chain(&bench, "");
+    let said = ran(&bench, &["run", "chain.toml"]);
+    assert_eq!(path(&bench, "chain")[0], "batch_size 32 stays");
+    assert!(!said.stdout.contains("chosen on the test images"), "{}", said.stdout);
+    chain(&bench, "choose_by = \"test\"");
+    let said = ran(&bench, &["run", "chain.toml"]);
+    assert_eq!(path(&bench, "chain")[0], "batch_size 64 is taken");
+    assert!(said.stdout.contains("chosen on the test images"), "{}", said.stdout);
+}
+
+/// Killed in the middle of any of its rows, a sweep goes the same way again.
+#[test]
+fn killed_anywhere_a_sweep_that_decides_goes_the_same_way() {
+    let sizes = |sizes: &[u32], seeds: &[u64]| -> Vec<(u64, u32)> {
+        seeds.iter().flat_map(|seed| sizes.iter().map(move |size| (*seed, *size))).collect()
+    };
+    let cases = [
+        ("chain", SIZES_IN_A_CHAIN, sizes(&[32, 16, 8, 128], &[3])),
+        ("seeds", SIZES_UNTIL_DECIDED, sizes(&[32, 64, 128], &[3, 5])),
+    ];
+    for (name, text, kills) in cases {
+        let file = format!("{name}.toml");
+        let bench = || {
+            let bench = Bench::new();
+            let winner = Effect { batch_size: Some(128), add: 0.15, ..Effect::default() };
+            world(&bench, vec![winner]);
+            bench.write(&file, text);
+            bench
+        };
+        let undisturbed = bench();
+        let said = ran(&undisturbed, &["run", &file]);
+        let disturbed = bench();
+        disturbed.change_script(|script| {
+            let rule = |(seed, batch_size): &(u64, u32)| Rule {
+                seed: Some(*seed),
+                batch_size: Some(*batch_size),
+                times: Some(1),
+                act: Act::Wait,
+            };
+            script.rules = kills.iter().map(rule).collect();
+        });
+        for _ in &kills {
+            let running = disturbed.start(&["run", &file]);
+            let waiting = disturbed.accept();
+            running.signal(Signal::KILL);
+            drop(running);
+            waiting.rest();
+        }
+        let again = ran(&disturbed, &["run", &file]);
+        assert_eq!(again.stdout, said.stdout);
+        // What ended just before a kill may not have been stored: it runs again, and nothing else does.
+        let runs = |bench: &Bench| bench.ledger().into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(runs(&disturbed), runs(&undisturbed));
+        assert_eq!(plan_json(&disturbed, name), plan_json(&undisturbed, name));
+    }
+}
+
+const SIZES_IN_A_CHAIN: &str = r#"
+    extends = "base.toml"
+    strategy = "chain"
+    replicates = 8
+    [factors]
+    batch_size = [16, 32]
+    other = [{ label = "8", batch_size = 8 }, { label = "128", batch_size = 128 }]
+    epochs = [25, 50]
+    "#;
+
+const SIZES_UNTIL_DECIDED: &str = r#"
+    extends = "base.toml"
+    replicates = { min = 3, max = 12, until = "decided" }
+    [factors]
+    batch_size = [32, 64, 128]
+    "#;
+
+const ADAPTIVE: &str = r#"
+    extends = "base.toml"
+    replicates = { min = 3, max = 12, until = "decided" }
+    [factors]
+    batch_size = [32, 64]
+    learning_rate = [1e-4, 1e-3]
+    "#;
+
+#[test]
+fn seeds_are_spent_where_the_verdict_is_open() {
+    let bench = bench();
+    bench.write("seeds.toml", &ADAPTIVE.replace("max = 12", "max = 20"));
+    insta::assert_snapshot!(ran(&bench, &["plan", "seeds.toml"]).stdout);
+    let said = ran(&bench, &["run", "seeds.toml"]);
+    insta::assert_snapshot!(said.stdout);
+    let plan = plan_json(&bench, "seeds");
+    let row = |level: &str| {
+        let rows = plan["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["settings"][0]["level"] == level).unwrap().clone()
+    };
+    let seeds = |level: &str| row(level)["runs"].as_array().unwrap().len();
+    assert_eq!(row("0.001")["stopped"], "decided");
+    assert!(seeds("0.001") < 20, "a clear effect takes few seeds: {}", seeds("0.001"));
+    assert!(seeds("64") > seeds("0.001"), "noise takes more: {}", seeds("64"));
+    assert_eq!(seeds("32"), seeds("64"), "the baseline has as many as the row with most");
+}
+
+#[test]
+fn a_grid_has_every_combination_and_shows_interactions() {
+    let bench = Bench::new();
+    // Together they do more than each by itself.
+    let together =
+        Effect { batch_size: Some(64), learning_rate: Some(1e-3), add: 0.2, ..Effect::default() };
+    world(&bench, vec![together]);
+    bench.write(
+        "grid.toml",
+        r#"
+        extends = "base.toml"
+        strategy = "grid"
+        replicates = 8
+        [factors]
+        batch_size = [32, 64]
+        learning_rate = [1e-4, 1e-3]
+        "#,
+    );
+    insta::assert_snapshot!(ran(&bench, &["plan", "grid.toml"]).stdout);
+    insta::assert_snapshot!(ran(&bench, &["run", "grid.toml"]).stdout);
+}
+
+#[test]
+fn interactions_are_shown_where_they_are_asked_for() {
+    let bench = Bench::new();
+    let together =
+        Effect { batch_size: Some(64), learning_rate: Some(1e-3), add: 0.2, ..Effect::default() };
+    world(&bench, vec![together]);
+    let text = |more: &str| {
+        format!(
+            r#"
+            extends = "base.toml"
+            replicates = 8
+            margin = 0.05
+            {more}
+            [factors]
+            batch_size = [32, 64]
+            learning_rate = [1e-4, 1e-3]
+            epochs = [25, 50]
+            "#
+        )
+    };
+    bench.write("ofat.toml", &text("interactions = [[\"batch_size\", \"learning_rate\"]]"));
+    let said = ran(&bench, &["run", "ofat.toml"]);
+    insta::assert_snapshot!(said.stdout);
+    bench.write("ofat.toml", &text(""));
+    let said = ran(&bench, &["run", "ofat.toml"]);
+    assert!(said.stdout.contains("act on each other"), "{}", said.stdout);
+}
+
+#[test]
+fn a_random_search_says_what_is_best_and_what_that_owes_to_the_choice() {
+    let bench = bench();
+    for sampler in ["random", "sobol"] {
+        bench.write(
+            &format!("{sampler}.toml"),
+            &format!(
+                r#"
+                extends = "base.toml"
+                strategy = "random"
+                samples = 6
+                sampler = "{sampler}"
+                replicates = 3
+                [factors]
+                batch_size = {{ min = 8, max = 128, log = true }}
+                learning_rate = [1e-4, 1e-3]
+                "#
+            ),
+        );
+    }
+    insta::assert_snapshot!(ran(&bench, &["plan", "sobol.toml"]).stdout);
+    insta::assert_snapshot!(ran(&bench, &["run", "random.toml"]).stdout);
+}
+
+#[test]
+fn failures_of_earlier_rounds_count() {
+    let bench = bench();
+    chain(&bench, "");
+    bench.change_script(|script| {
+        let rule = |batch_size| Rule {
+            seed: Some(1),
+            batch_size: Some(batch_size),
+            times: None,
+            act: Act::Fail,
+        };
+        script.rules = vec![rule(64), rule(16)];
+    });
+    let ran = bench.sweep(&["run", "chain.toml", "--max-failures", "3"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 of 40 runs did not finish"), "{}", ran.stderr);
+    assert_eq!(path(&bench, "chain")[1], "learning_rate 0.001 is taken");
+}

@@ -31,7 +31,10 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         carry_out(&sweeps, args, None, results, console)?;
     match end {
         End::Done => {}
-        End::Interrupted | End::OutOfTime => {
+        End::OutOfTime => {
+            console.say("stopped when its time was over: give the same command to go on");
+        }
+        End::Interrupted => {
             console.say("interrupted: give the same command to go on");
             return Ok(exit::INTERRUPTED);
         }

@@ -97,6 +97,10 @@ impl<'a> Rounds<'a> {
         let (end, set_aside) =
             start(open, work.len(), (&program, policy, fuse), places, store, console)?;
         self.set_aside.extend(set_aside);
+        let end = match end {
+            End::Enough(failures) => End::Enough(self.failures + failures),
+            end => end,
+        };
         for work in &began {
             let outcome = store.result(work)?.map(|result| result.outcome);
             let failed = outcome.is_some_and(|outcome| {
@@ -104,10 +108,7 @@ impl<'a> Rounds<'a> {
             });
             self.failures += u32::from(failed);
         }
-        Ok(Some(match end {
-            End::Enough(_) => End::Enough(self.failures),
-            end => end,
-        }))
+        Ok(Some(end))
     }
 }
 

@@ -127,10 +127,15 @@ impl Cluster {
         kill(self.controller.take());
     }
 
-    /// The controller loses all jobs and begins anew.
+    /// The controller loses all jobs and begins anew, and so do the nodes.
     pub(crate) fn lose_all_jobs(&mut self) {
         self.kill_controller();
+        (0..NODES).for_each(|node| self.kill_node(node));
         self.start_controller(&["-c"]);
+        (0..NODES).for_each(|node| self.start_node(node));
+        wait("all nodes are back", || {
+            self.says("sinfo", &["-h", "-N", "-o", "%T"]).matches("idle").count() == NODES
+        });
     }
 
     pub(crate) fn start_node(&mut self, node: usize) {

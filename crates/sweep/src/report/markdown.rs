@@ -171,7 +171,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
             "verdict",
             false,
             &|row| match (&row.judged.comparison, row.baseline) {
-                (Some(comparison), _) => comparison.verdict.to_string(),
+                (Some(comparison), _) => of_images(table, &comparison.verdict.to_string()),
                 (None, true) => format!("the {}", baseline_word(table)),
                 (None, false) => dash(),
             },
@@ -281,9 +281,10 @@ fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
 /// What intervals and verdicts rest on.
 fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
     let judged = || table.rows.iter().map(|row| &row.judged);
-    let scores = covers(judged().filter_map(|judged| Some(judged.score.as_ref()?.covers)))?;
+    let covers = |of: &mut dyn Iterator<Item = Covers>| Some(of_images(table, &covers(of)?));
+    let scores = covers(&mut judged().filter_map(|judged| Some(judged.score.as_ref()?.covers)))?;
     let compared: Vec<_> = judged().filter_map(|judged| judged.comparison.as_ref()).collect();
-    let differences = covers(compared.iter().map(|comparison| comparison.difference.covers));
+    let differences = covers(&mut compared.iter().map(|comparison| comparison.difference.covers));
     let mut text = match differences {
         Some(differences) if differences != scores => {
             format!(
@@ -321,6 +322,16 @@ fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
         }
     }
     Some(text)
+}
+
+/// The statistics speak of test images; where scores are of validation images, of those.
+fn of_images(table: &Table, text: &str) -> String {
+    match table.basis {
+        Some(Basis::Validation | Basis::Leaderboard) => {
+            text.replace("test images", "validation images")
+        }
+        Some(Basis::Test | Basis::Nothing) | None => text.to_owned(),
+    }
 }
 
 /// What intervals allow for, each once.

@@ -260,18 +260,23 @@ fn importances(table: &Table, format: ScoreFormat) -> Vec<Block> {
         cells: (0..table.importance.len()).map(cell).collect(),
     };
     let of = |at: usize| &table.importance[at].importance;
+    // Levels that lie closer together than seeds alone would let them: no interval holds that.
+    let interval = |at: usize, shown: &dyn Fn() -> String| match of(at).effect_interval.high > 0.0 {
+        true => shown(),
+        false => dash(),
+    };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let columns = [
         column("factor", false, &|at| table.importance[at].factor.clone()),
         column("effect", true, &|at| format.difference(of(at).effect)),
         column("95 % interval", true, &|at| {
             let Interval { low, high } = of(at).effect_interval;
-            format!("{} - {}", format.difference(low), format.difference(high))
+            interval(at, &|| format!("{} - {}", format.difference(low), format.difference(high)))
         }),
         column("share of variance", true, &|at| percent(of(at).share)),
         column("95 % interval", true, &|at| {
             let Interval { low, high } = of(at).share_interval;
-            format!("{} - {}", percent(low), percent(high))
+            interval(at, &|| format!("{} - {}", percent(low), percent(high)))
         }),
     ];
     let words = "How much each factor matters, over the levels it has here and on these images: how far its levels \

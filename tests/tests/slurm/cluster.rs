@@ -130,11 +130,20 @@ impl Cluster {
     /// The controller loses all jobs and begins anew, and so do the nodes.
     pub(crate) fn lose_all_jobs(&mut self) {
         self.kill_controller();
+        self.start_again(&["-c"]);
+    }
+
+    /// The controller comes back; so do the nodes' daemons, which otherwise are known again by and by. What
+    /// they had started goes on.
+    pub(crate) fn start_again(&mut self, args: &[&str]) {
         (0..NODES).for_each(|node| self.kill_node(node));
-        self.start_controller(&["-c"]);
+        self.start_controller(args);
         (0..NODES).for_each(|node| self.start_node(node));
         wait("all nodes are back", || {
-            self.says("sinfo", &["-h", "-N", "-o", "%T"]).matches("idle").count() == NODES
+            let states = self.says("sinfo", &["-h", "-N", "-o", "%T"]);
+            let is_back =
+                |state: &&str| ["idle", "mixed", "allocated", "completing"].contains(state);
+            states.lines().filter(is_back).count() == NODES
         });
     }
 
@@ -278,7 +287,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 ReturnToService=2
 SlurmctldTimeout=10
-SlurmdTimeout=10
+SlurmdTimeout=20
 MessageTimeout=5
 KillWait=5
 MaxArraySize=31

@@ -153,8 +153,8 @@ fn a_task_that_slurm_starts_again_beside_itself_waits() {
     hold(&bench, 30);
     submitted(&bench, &cluster);
     let held = bench.accept();
-    let status = bench.wait(Running::start(command(&bench, &cluster, &["status"]))).stdout;
-    eprintln!("{status}");
+    // All others have ended, and the report waits.
+    wait("it is the last one", || cluster.states() == "PENDING\nRUNNING\n");
     let node = (0..super::cluster::NODES)
         .find(|node| {
             !cluster.says("squeue", &["-h", "-t", "R", "-w", &format!("n{node}")]).is_empty()
@@ -165,8 +165,12 @@ fn a_task_that_slurm_starts_again_beside_itself_waits() {
         cluster.says("sinfo", &["-h", "-N", "-n", &format!("n{node}"), "-o", "%T"]).contains("down")
     });
     wait("the task is started again beside itself", || logs(&bench).contains(", restart 1"));
-    let working = || bench.wait(Running::start(command(&bench, &cluster, &["status"]))).stdout;
-    eprintln!("{}", working());
+    let status = bench.wait(Running::start(command(&bench, &cluster, &["status"]))).stdout;
+    assert_eq!(
+        status.matches(" is at work since ").count(),
+        2,
+        "the old one and the new one: {status}"
+    );
     held.go_on();
     cluster.start_node(node);
     go_on_until_done(&bench, &cluster);
@@ -188,7 +192,7 @@ fn a_controller_that_is_killed_and_comes_back_loses_nothing() {
     assert_eq!(unknown.code, 5, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("so nothing is submitted"), "{}", unknown.stderr);
     held.go_on();
-    cluster.start_controller(&[]);
+    cluster.start_again(&[]);
     bench.change_script(|script| script.rules = Vec::new());
     go_on_until_done(&bench, &cluster);
     each_once(&bench, 200);

@@ -41,15 +41,34 @@ struct Features {
 }
 
 /// Removes features, those first that were used longest ago, until no more than `keep` bytes of them are
-/// left, halves of files that nobody will finish, and what was kept of runs that have ended. What a worker
-/// is at stays.
+/// left, halves of files that nobody will finish, what was kept of runs that have ended, and what was
+/// submitted to a cluster and is over. What a worker is at stays.
 ///
 /// # Errors
 /// When something cannot be listed or removed, or a result not be read.
 pub fn collect_garbage(dir: &ResultsDir, keep: u64) -> Result<Collected, StoreError> {
     let mut collected = collect_features(dir, keep).map_err(WriteError::from)?;
     clear_runs(dir, &mut collected.freed)?;
+    clear_submissions(dir, &mut collected.freed).map_err(WriteError::from)?;
     Ok(collected)
+}
+
+/// What was submitted to a cluster and is over, with what its jobs said.
+fn clear_submissions(dir: &ResultsDir, freed: &mut Freed) -> io::Result<()> {
+    for folder in entries(&dir.submissions())?.into_iter().filter(|path| path.is_dir()) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let submission = dir.submission(&name);
+        if !submission.closed().exists() {
+            continue;
+        }
+        for folder in [submission.root().to_owned(), submission.tasks(), submission.logs()] {
+            for file in files(&folder)? {
+                freed.add(size(&file)?);
+            }
+        }
+        fs_err::remove_dir_all(submission.root())?;
+    }
+    Ok(())
 }
 
 fn collect_features(dir: &ResultsDir, keep: u64) -> io::Result<Collected> {
@@ -227,6 +246,23 @@ mod tests {
         let freed = Freed { files: 3, bytes: 207 };
         assert_eq!(collected, Collected { freed, left: 200, in_use: 0 });
         assert_eq!(collect_garbage(&dir, 250).unwrap().freed, Freed::default());
+    }
+
+    #[test]
+    fn what_was_submitted_goes_when_it_is_over() {
+        let (_folder, dir) = cache();
+        for (name, is_over) in [("a", true), ("b", false)] {
+            let submission = dir.submission(name);
+            fs_err::create_dir_all(submission.tasks()).unwrap();
+            fs_err::write(submission.mapping(), [0; 30]).unwrap();
+            fs_err::write(submission.task(0), [0; 20]).unwrap();
+            if is_over {
+                fs_err::write(submission.closed(), []).unwrap();
+            }
+        }
+        let freed = collect_garbage(&dir, 1000).unwrap().freed;
+        assert_eq!(freed, Freed { files: 4, bytes: 57 }, "half a file of features too");
+        assert!(!dir.submission("a").root().exists() && dir.submission("b").mapping().exists());
     }
 
     #[test]

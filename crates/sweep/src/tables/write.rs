@@ -121,7 +121,7 @@ fn json(
     for part in parts {
         let part = part?;
         for row in 0..rows(&part) {
-            write!(to, "{before}\n")?;
+            writeln!(to, "{before}")?;
             serde_json::to_writer(&mut to, &Row { part: &part, row })?;
             before = ",";
         }

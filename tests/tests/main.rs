@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod compare;
 mod devices;
 mod disk;
+mod explain;
 mod failures;
 mod features;
 mod files;
@@ -13,6 +15,7 @@ mod real;
 mod report;
 mod resumed;
 mod run;
+mod scores;
 mod sharing;
 mod slurm;
 mod strategies;

@@ -61,6 +61,11 @@ impl ResultsDir {
         RunDir { root: self.runs().join(format!("{}-{}", run.slug, run.run.short())) }
     }
 
+    /// The folder of this name among those of runs.
+    pub fn run_folder(&self, name: &str) -> RunDir {
+        RunDir { root: self.runs().join(name) }
+    }
+
     /// Whether a sweep may not have this name, because its folder would lie where something else does.
     pub fn is_reserved(name: &str) -> bool {
         name.is_empty() || name.starts_with('.') || matches!(name, "runs" | "cache" | "reference")
@@ -178,6 +183,11 @@ impl RunDir {
     /// For the leaderboard, where the test images have no labels.
     pub fn submission(&self) -> PathBuf {
         self.root.join("submission.csv")
+    }
+
+    /// What it scored elsewhere, such as on a leaderboard. `sweep score` alone writes it.
+    pub fn external_score(&self) -> PathBuf {
+        self.root.join("score.json")
     }
 
     /// Folder of the attempts' logs.

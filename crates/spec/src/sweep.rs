@@ -49,6 +49,8 @@ pub struct Sweep {
     pub schedule: Schedule,
     /// What a Slurm cluster is asked for, where one is to run it; nothing here changes a result.
     pub slurm: Slurm,
+    /// What asks a leaderboard for a score, and its arguments; empty where the file names nothing.
+    pub score_command: Vec<String>,
 }
 
 /// A hyperparameter under study.

@@ -10,7 +10,7 @@
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
 //! - `strategy` (`"ofat"`) with what it takes: `samples` and `sampler` of a random search, `switch` and
 //!   `choose_by` of a chain, `interactions` of one factor at a time.
-//! - `replicates` (1), `margin`, `title`, `[schedule]` and `[slurm]`.
+//! - `replicates` (1), `margin`, `title`, `[schedule]`, `[slurm]` and `[score]`.
 //!
 //! [`Override`]s (`--set`) come on top of the baseline, each over the one before.
 //!
@@ -57,12 +57,15 @@ mod range;
 mod sample;
 mod scalars;
 mod schedule;
+mod schema;
+mod score;
 mod slurm;
 mod source;
 mod stack;
 mod strategy;
 pub mod suggest;
 mod value;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +73,8 @@ use std::sync::Arc;
 pub use combine::Stages;
 pub use error::{LoadError, Problem};
 pub use overrides::{Override, ParseOverrideError};
+pub use schema::json_schema;
+pub use write::written;
 
 use crate::paths::ResultsDir;
 use crate::sweep::{Strategy, Sweep};
@@ -77,6 +82,7 @@ use combine::Parts;
 use document::Document;
 use levels::{Written, WrittenFactor};
 use schedule::WrittenSchedule;
+use score::WrittenScore;
 use slurm::WrittenSlurm;
 use source::{Source, lexical};
 use stack::Stack;
@@ -158,6 +164,7 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
         stages,
         schedule: WrittenSchedule::resolve(said().map(|document| &document.schedule)),
         slurm: WrittenSlurm::resolve(said().map(|document| &document.slurm)),
+        score_command: WrittenScore::resolve(said().map(|document| &document.score)),
     })
 }
 

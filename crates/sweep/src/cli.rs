@@ -71,6 +71,12 @@ pub enum Command {
     Status(Status),
     /// Print the tables of sweeps
     Report(Report),
+    /// Compare two sweeps, rows, runs or folders of results
+    Compare(Compare),
+    /// Say why a run ran, failed or was tried again, what it differs in, and how to have it again
+    Explain(Explain),
+    /// Print what was said during a run
+    Logs(Logs),
     /// Make data
     #[command(subcommand)]
     Data(Data),
@@ -89,6 +95,12 @@ pub enum Command {
     /// Write the reports of what was submitted to Slurm; likewise
     #[command(hide = true)]
     SlurmCollect(SlurmCollect),
+    /// Write a commented baseline and a first sweep file for your own images
+    Init(Init),
+    /// Print the JSON Schema of sweep files, for editors
+    Schema,
+    /// Print completions for a shell
+    Completions(Completions),
 }
 
 /// The sweep files of a command.
@@ -193,6 +205,12 @@ pub struct Report {
     /// What a csv, json or parquet table has a row for
     #[arg(long, value_name = "ROWS", default_value = "runs")]
     pub table: Kind,
+    /// Report a file of scores instead, such as a leaderboard's, and what they support
+    #[arg(long, value_name = "CSV", requires = "images", conflicts_with = "sweeps")]
+    pub scores: Option<PathBuf>,
+    /// Test images that each of these scores was measured on
+    #[arg(long, value_name = "N", requires = "scores", value_parser = clap::value_parser!(u64).range(1..))]
+    pub images: Option<u64>,
     /// Write to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -215,6 +233,90 @@ pub enum ReportFormat {
     Json,
     /// The same as Apache Parquet
     Parquet,
+}
+
+/// `sweep compare`
+#[derive(Debug, Args)]
+#[command(after_help = "A side is a folder of results, a sweep, a row as SWEEP:FACTOR=LEVEL or \
+                        SWEEP:baseline, or a run.")]
+pub struct Compare {
+    /// Before
+    #[arg(value_name = "A")]
+    pub from: String,
+    /// After
+    #[arg(value_name = "B")]
+    pub to: String,
+    /// Differences below it do not matter, a fraction: 0.01
+    #[arg(long, value_name = "FRACTION")]
+    pub margin: Option<f64>,
+    /// End with exit code 4 when something is worse, or has changed at all
+    #[arg(long, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
+    /// How scores are written
+    #[arg(long, value_name = "FORMAT", default_value = "document")]
+    pub score_format: ScoreFormat,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What makes a comparison fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A row is shown to be worse, or runs that finished before do not any more
+    Worse,
+    /// The same, or the same work gave other numbers
+    Changed,
+}
+
+/// `sweep explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The beginning of a run's id, its folder, its slug, or SWEEP:FACTOR=LEVEL:SEED
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Print a sweep file of this run's settings instead
+    #[arg(long, conflicts_with = "json")]
+    pub toml: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep logs`
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The beginning of a run's id, its folder, its slug, or SWEEP:FACTOR=LEVEL:SEED
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Which attempt, from 1; by default the last
+    #[arg(long, value_name = "N")]
+    pub attempt: Option<u32>,
+    /// Go on for as long as the run does
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// `sweep init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Folder of the sweep files
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Your training images, one folder for each class, as seen from DIR
+    #[arg(long, value_name = "PATH", default_value = "data/train")]
+    pub train: PathBuf,
+    /// Your test images, as seen from DIR; without it the score is the validation accuracy
+    #[arg(long, value_name = "PATH")]
+    pub test: Option<PathBuf>,
+}
+
+/// `sweep completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
 /// `sweep data`

@@ -1,11 +1,15 @@
 //! What each command does.
 
 mod changes;
+mod compare;
 mod data;
 mod doctor;
+mod explain;
 mod features;
 mod gc;
+mod init;
 mod layers;
+mod logs;
 mod machine;
 mod output;
 mod plan;
@@ -18,6 +22,7 @@ mod weights;
 
 use std::io;
 
+use clap::CommandFactory as _;
 use miette::Diagnostic;
 use spec::paths::ResultsDir;
 use spec::sweep::Sweep;
@@ -61,6 +66,20 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::doctor(args, &results, console),
         Command::SlurmTask(args) => slurm_task::task(args, results, console),
         Command::SlurmCollect(args) => slurm_task::collect(args, results, console),
+        Command::Compare(args) => compare::compare(args, &results, console),
+        Command::Explain(args) => explain::explain(args, &results, console),
+        Command::Logs(args) => logs::logs(args, &results, console),
+        Command::Init(args) => init::init(args, console),
+        Command::Schema => {
+            print_json(console, &sweep_file::json_schema())?;
+            Ok(exit::DONE)
+        }
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "sweep", &mut script);
+            print(console, &String::from_utf8_lossy(&script))?;
+            Ok(exit::DONE)
+        }
     }
 }
 

@@ -6,10 +6,14 @@
 
 pub mod cli;
 pub mod command;
+pub mod compare;
 pub mod dataset;
 pub mod devices;
 pub mod execute;
 pub mod exit;
+pub mod explain;
+pub mod external;
+pub mod find;
 pub mod fingerprint;
 pub mod gpus;
 pub mod output;

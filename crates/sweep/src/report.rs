@@ -28,7 +28,7 @@ pub use factorial::Interaction;
 pub use frame::FrameError;
 pub use importance::FactorImportance;
 pub use judge::Judgement;
-pub(crate) use judge::{Known, Measured, Rules, compare, known};
+pub(crate) use judge::{Known, Measured, Rules, compare, known, measured};
 pub use markdown::{document, markdown};
 pub use path::Path;
 pub use score::{Basis, ScoreFormat};

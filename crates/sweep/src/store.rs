@@ -24,7 +24,7 @@ pub use claims::{AtWork, Claims, Whose, at_work};
 pub use details::{Said, read_metrics, read_predictions};
 pub use error::{ReadError, StoreError, WriteError};
 pub use garbage::{Collected, Freed, collect_garbage};
-pub use read::{plans, read_config, read_plan, read_result};
+pub use read::{plans, read_config, read_plan, read_result, runs};
 pub use submissions::{Submitting, Written, open_submissions, read_mapping, read_task};
 
 use crate::planning::Work;

@@ -9,6 +9,7 @@ use super::keys::{KEYS, Target};
 use super::layer::{Layer, home, shown};
 use super::levels::{WrittenFactor, line};
 use super::schedule::WrittenSchedule;
+use super::score::WrittenScore;
 use super::slurm::WrittenSlurm;
 use super::source::{Place, Reader, Source};
 use super::strategy::{self, WrittenStrategy};
@@ -16,10 +17,11 @@ use super::suggest::nearest;
 use super::value::{Entry, Node, Value, entries};
 
 /// The keys of a sweep file besides the sections of the configuration.
-const OWN_KEYS: [&str; 6] = ["extends", "title", "baseline", "factors", "schedule", "slurm"];
+const OWN_KEYS: [&str; 7] =
+    ["extends", "title", "baseline", "factors", "schedule", "slurm", "score"];
 
 /// The same, with those that say how the sweep becomes configurations.
-fn own_keys() -> impl Iterator<Item = &'static str> {
+pub(super) fn own_keys() -> impl Iterator<Item = &'static str> {
     let (head, tail) = OWN_KEYS.split_at(2);
     head.iter().chain(&strategy::KEYS).chain(tail).copied()
 }
@@ -33,6 +35,7 @@ pub(super) struct Document {
     pub(super) strategy: WrittenStrategy,
     pub(super) schedule: WrittenSchedule,
     pub(super) slurm: WrittenSlurm,
+    pub(super) score: WrittenScore,
     pub(super) baseline: Layer,
     pub(super) factors: Vec<WrittenFactor>,
 }
@@ -78,6 +81,11 @@ impl Document {
             "slurm" => {
                 for entry in table("slurm", node, reader).into_iter().flatten() {
                     self.slurm.read_entry(entry, reader);
+                }
+            }
+            "score" => {
+                for entry in table("score", node, reader).into_iter().flatten() {
+                    self.score.read_entry(entry, reader);
                 }
             }
             name => match KEYS.section(name) {

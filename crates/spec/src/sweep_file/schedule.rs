@@ -11,7 +11,7 @@ use super::value::{Entry, Node, Value};
 use crate::devices::Devices;
 use crate::sweep::{CheckpointEvery, Schedule};
 
-const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 9] = [
     "devices",
     "per_device",
     "time_limit",

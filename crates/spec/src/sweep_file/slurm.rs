@@ -10,7 +10,7 @@ use super::source::Reader;
 use super::value::{Entry, Node, Value};
 use crate::slurm::Slurm;
 
-const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 14] = [
     "partition",
     "account",
     "qos",

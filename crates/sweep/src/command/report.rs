@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use miette::Diagnostic;
+use serde::Serialize;
 use spec::paths::ResultsDir;
 use spec::record::Plan;
 use thiserror::Error;
@@ -10,6 +11,7 @@ use thiserror::Error;
 use super::output;
 use crate::cli::{self, ReportFormat};
 use crate::exit::{self, Ends, Failure};
+use crate::external;
 use crate::output::Console;
 use crate::report::{ScoreFormat, Table, collect, markdown};
 use crate::store::{self, Store};
@@ -39,6 +41,15 @@ pub(super) fn report(
     results: ResultsDir,
     console: &Console,
 ) -> Result<u8, Failure> {
+    if let (Some(file), Some(images)) = (&args.scores, args.images) {
+        let report = external::report(&external::read(file)?, images)?;
+        let text = match args.json || args.format == ReportFormat::Json {
+            true => json(&report)?,
+            false => external::markdown(&report, args.score_format),
+        };
+        output::text(args.output.as_deref(), &text)?;
+        return Ok(exit::DONE);
+    }
     let format = match args.format {
         ReportFormat::Md => None,
         ReportFormat::Csv => Some(FileFormat::Csv),
@@ -87,7 +98,7 @@ fn table(
     Ok(exit::DONE)
 }
 
-fn json(tables: &[Table]) -> Result<String, Failure> {
+fn json(tables: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
     let json = serde_json::to_string_pretty(tables).map_err(tables::TableError::from)?;
     Ok(format!("{json}\n"))
 }

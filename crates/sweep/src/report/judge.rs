@@ -39,7 +39,7 @@ pub(crate) struct Measured {
 pub(crate) struct Known {
     pub(crate) level: Level,
     /// Names the images, where answers are known image by image.
-    images: Option<blake3::Hash>,
+    pub(crate) images: Option<blake3::Hash>,
     /// What they were measured on, and on how many images.
     on: Option<(Basis, u64)>,
 }
@@ -161,7 +161,8 @@ pub(super) fn judgements(rows: &[Row], knowns: &[Option<Known>], rules: &Rules) 
     judgements
 }
 
-fn measured(entry: &Entry) -> Option<Measured> {
+/// What a run measured; absent unless it finished.
+pub(crate) fn measured(entry: &Entry) -> Option<Measured> {
     Some(Measured {
         seed: entry.seed,
         score: entry.measured()?,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{self, PLAN_VERSION, Plan, RunConfig, RunResult};
+use spec::record::{self, PLAN_VERSION, Plan, PlanRun, RunConfig, RunResult};
 use spec::run_id::RunId;
 
 use super::ReadError;
@@ -73,6 +73,30 @@ pub fn plans(dir: &ResultsDir, names: &[String]) -> Result<Vec<Plan>, ReadError>
     }
 }
 
+/// The runs that have a folder, whether a plan has them or not. A folder that does not say whose it is, or
+/// is not called after its run, is none.
+///
+/// # Errors
+/// When the folder of runs cannot be read.
+pub fn runs(dir: &ResultsDir) -> Result<Vec<PlanRun>, ReadError> {
+    let entries = match fs_err::read_dir(dir.runs()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Some(RunConfig { run, seed, .. }) = read_config(&dir.run_folder(&name))? else {
+            continue;
+        };
+        if let Some(slug) = name.strip_suffix(&format!("-{}", run.short())) {
+            runs.push(PlanRun { run, slug: slug.to_owned(), seed });
+        }
+    }
+    runs.sort_by(|one, other| (&one.slug, one.run).cmp(&(&other.slug, other.run)));
+    Ok(runs)
+}
+
 fn sweeps(dir: &ResultsDir) -> io::Result<Vec<String>> {
     let entries = match fs_err::read_dir(dir.root()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -118,7 +142,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
 mod tests {
     use super::*;
     use crate::exit::Ends as _;
-    use spec::record::{Outcome, PlanRun};
+    use spec::record::Outcome;
 
     #[test]
     fn a_result_cut_short_anywhere_is_no_result_and_a_newer_one_is_refused() {

@@ -1,0 +1,11 @@
+//! Scores measured elsewhere, such as on a leaderboard.
+
+mod file;
+mod given;
+mod markdown;
+mod report;
+
+pub use file::{FileError, Line, read};
+pub use given::{Given, NoScore};
+pub use markdown::markdown;
+pub use report::{Against, Report, ReportError, ScoredRow, report};

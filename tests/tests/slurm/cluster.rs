@@ -287,7 +287,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 ReturnToService=2
 SlurmctldTimeout=10
-SlurmdTimeout=20
+SlurmdTimeout=12
 MessageTimeout=5
 KillWait=5
 MaxArraySize=31

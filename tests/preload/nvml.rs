@@ -1,8 +1,10 @@
 //! A fake of NVIDIA's management library: four GPUs of 80 GiB, in a machine that has none.
 //!
 //! GPU 2 is used by a foreign process, which holds 76 GiB until the file that `FAKE_NVML_FREED` names is
-//! there. Of GPU 1 10 GiB are used while the file that `FAKE_NVML_KEPT` names is there. With `FAKE_NVML_MIG` GPU 3 is divided into two instances of 40 GiB. Only what the program asks
-//! for is here; see <https://docs.nvidia.com/deploy/nvml-api/>.
+//! there. Of GPU 1 10 GiB are used while the file that `FAKE_NVML_KEPT` names is there. With `FAKE_NVML_MIG`
+//! GPU 3 is divided into two instances of 40 GiB. `FAKE_NVML_DEAD` names a GPU, by its number, that has fallen
+//! off the bus; `FAKE_NVML_VERSION` the driver. Only what the program asks for is here; see
+//! <https://docs.nvidia.com/deploy/nvml-api/>.
 #![allow(unsafe_code, reason = "it stands in for a C library")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
@@ -12,6 +14,7 @@ const SUCCESS: c_int = 0;
 const INVALID_ARGUMENT: c_int = 2;
 const NOT_FOUND: c_int = 6;
 const INSUFFICIENT_SIZE: c_int = 7;
+const GPU_IS_LOST: c_int = 15;
 
 const GIB: u64 = 1 << 30;
 const GPUS: usize = 4;
@@ -78,8 +81,9 @@ extern "C" fn nvmlShutdown() -> c_int {
 /// As in NVML, and so below.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlSystemGetDriverVersion(to: *mut c_char, length: c_uint) -> c_int {
+    let version = std::env::var("FAKE_NVML_VERSION").unwrap_or("600.0".to_owned());
     // SAFETY: the caller's promise.
-    unsafe { give("600.0", to, length) }
+    unsafe { give(&version, to, length) }
 }
 
 #[unsafe(no_mangle)]
@@ -93,6 +97,9 @@ unsafe extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_int {
 unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, handle: *mut Handle) -> c_int {
     if index as usize >= GPUS {
         return INVALID_ARGUMENT;
+    }
+    if std::env::var("FAKE_NVML_DEAD").is_ok_and(|dead| dead == index.to_string()) {
+        return GPU_IS_LOST;
     }
     // SAFETY: the caller's promise.
     unsafe { *handle = index as usize + 1 };

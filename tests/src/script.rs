@@ -23,6 +23,12 @@ pub struct Script {
     pub together: bool,
     /// Whether it checks in when it should end, as `leaving`, and then stays for good.
     pub lingers: bool,
+    /// So many test images more than else are told wrong, in every run.
+    pub worse_by: u64,
+    /// So many more under odd seeds, and so many fewer under even ones.
+    pub jitter: u64,
+    /// The libtorch that it says it has; empty: none.
+    pub libtorch: String,
     /// How many GPUs it finds.
     pub gpus: usize,
     /// On this GPU, as `CUDA_VISIBLE_DEVICES` calls it, every run crashes.

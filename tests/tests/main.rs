@@ -11,6 +11,7 @@ mod features;
 mod files;
 mod interrupt;
 mod killed;
+mod nightly;
 mod real;
 mod report;
 mod resumed;

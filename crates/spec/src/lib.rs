@@ -7,6 +7,7 @@
 pub mod config;
 pub mod devices;
 pub mod images;
+pub mod nightly;
 pub mod paths;
 pub mod protocol;
 pub mod record;

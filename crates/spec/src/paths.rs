@@ -9,6 +9,8 @@ use crate::run_id::RunId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultsDir {
     root: PathBuf,
+    /// Where features are, if not below.
+    cache: Option<PathBuf>,
 }
 
 /// The folder of one run: `runs/<slug>-<id12>`.
@@ -20,6 +22,18 @@ pub struct RunDir {
 /// The folder of what workers keep of long runs: `cache/checkpoints`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointsDir {
+    root: PathBuf,
+}
+
+/// The folder of all nights: `nightly`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NightsDir {
+    root: PathBuf,
+}
+
+/// The folder of one night: `nightly/<night>`. It is a results folder of its own, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NightDir {
     root: PathBuf,
 }
 
@@ -38,12 +52,22 @@ pub struct SubmissionDir {
 impl ResultsDir {
     /// The results folder at `root`, which need not exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), cache: None }
+    }
+
+    /// The same with features that are kept elsewhere.
+    pub fn with_cache(self, cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Folder of the nights.
+    pub fn nights(&self) -> NightsDir {
+        NightsDir::new(self.root.join("nightly"))
     }
 
     /// Folder of all runs.
@@ -68,7 +92,9 @@ impl ResultsDir {
 
     /// Whether a sweep may not have this name, because its folder would lie where something else does.
     pub fn is_reserved(name: &str) -> bool {
-        name.is_empty() || name.starts_with('.') || matches!(name, "runs" | "cache" | "reference")
+        name.is_empty()
+            || name.starts_with('.')
+            || matches!(name, "runs" | "cache" | "reference" | "nightly")
     }
 
     /// Folder of one sweep. The name is a file's stem, so it holds no separator.
@@ -78,7 +104,7 @@ impl ResultsDir {
 
     /// Features, content-addressed; may be deleted at any time.
     pub fn cache(&self) -> PathBuf {
-        self.root.join("cache")
+        self.cache.clone().unwrap_or_else(|| self.root.join("cache"))
     }
 
     /// What workers keep of long runs; may be deleted at any time.
@@ -140,6 +166,85 @@ impl CheckpointsDir {
             None => "run.safetensors".to_owned(),
         };
         self.run(run).join(name)
+    }
+}
+
+impl NightsDir {
+    /// The nights in `root`, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of the night of this name.
+    pub fn night(&self, name: &str) -> NightDir {
+        NightDir { root: self.root.join(name) }
+    }
+
+    /// A night that is about to be removed.
+    pub fn gone(&self, name: &str) -> PathBuf {
+        self.root.join(format!(".gone-{name}"))
+    }
+
+    /// Points to the folder of the last night that ended.
+    pub fn latest(&self) -> PathBuf {
+        self.root.join("latest")
+    }
+
+    /// Held while a night goes on.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+
+    /// Who holds it.
+    pub fn holder(&self) -> PathBuf {
+        self.root.join(".holder.json")
+    }
+
+    /// Folder of the features that several nights share.
+    pub fn features(&self) -> PathBuf {
+        self.root.join(".features")
+    }
+}
+
+impl NightDir {
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What its sweeps leave.
+    pub fn results(&self) -> ResultsDir {
+        ResultsDir::new(&self.root)
+    }
+
+    /// How it began. A night is there when this is.
+    pub fn begun(&self) -> PathBuf {
+        self.root.join("night.json")
+    }
+
+    /// How it ended, for programs. Written last: without it the night was cut short.
+    pub fn summary(&self) -> PathBuf {
+        self.root.join("summary.json")
+    }
+
+    /// How it ended, for people.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.md")
+    }
+
+    /// There when somebody has said that later nights are to be compared with this one.
+    pub fn accepted(&self) -> PathBuf {
+        self.root.join("accepted")
+    }
+
+    /// What the command of this name said.
+    pub fn hook_log(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.log"))
     }
 }
 

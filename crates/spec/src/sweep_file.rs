@@ -52,6 +52,7 @@ mod keys;
 mod kind;
 mod layer;
 mod levels;
+mod nightly;
 mod overrides;
 mod range;
 mod sample;
@@ -72,6 +73,7 @@ use std::sync::Arc;
 
 pub use combine::Stages;
 pub use error::{LoadError, Problem};
+pub use nightly::load_nightly;
 pub use overrides::{Override, ParseOverrideError};
 pub use schema::json_schema;
 pub use write::written;

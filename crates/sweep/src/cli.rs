@@ -65,6 +65,8 @@ pub enum Color {
 pub enum Command {
     /// Run what has no result yet, then print each sweep's table
     Run(Run),
+    /// Run sweeps anew, as every night, and compare them with the last good night
+    Nightly(Nightly),
     /// Show what a sweep would run; starts and writes nothing
     Plan(Plan),
     /// Show how far sweeps are
@@ -166,6 +168,27 @@ pub enum Launcher {
     Local,
     /// As tasks of job arrays; [slurm] in the sweep file says what to ask for
     Slurm,
+}
+
+/// `sweep nightly`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 4 something is worse than it was, 5 the machine is broken or a night \
+                        is going on already, 3 runs failed as they did before."
+)]
+pub struct Nightly {
+    /// The nightly file: which sweeps, for how long, and what they are compared with
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Check the file and its sweeps, say what a night would be, and start nothing
+    #[arg(long)]
+    pub check: bool,
+    /// Compare later nights with this one, though something was worse in it; starts nothing
+    #[arg(long, value_name = "NIGHT", conflicts_with = "check")]
+    pub accept: Option<String>,
+    /// How scores are written
+    #[arg(long, value_name = "FORMAT", default_value = "document")]
+    pub score_format: ScoreFormat,
 }
 
 /// `sweep plan`

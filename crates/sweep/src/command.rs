@@ -11,6 +11,7 @@ mod init;
 mod layers;
 mod logs;
 mod machine;
+mod nightly;
 mod output;
 mod plan;
 mod report;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
             slurm::run(args, results, console)
         }
         Command::Run(args) => run::run(args, results, console),
+        Command::Nightly(args) => nightly::nightly(args, &results, console),
         Command::Plan(args) if args.layers => layers::layers(args, console),
         Command::Plan(args) => plan::plan(args, &results, console),
         Command::Status(args) => status::status(args, &results, console),

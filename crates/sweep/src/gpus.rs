@@ -66,6 +66,18 @@ impl Driver {
         all().map_err(|error| error.to_string())
     }
 
+    /// Its version, where it is told.
+    pub fn version(&self) -> Option<String> {
+        self.0.sys_driver_version().ok()
+    }
+
+    /// What every GPU is, in the order of the PCI bus; of one that does not answer, why.
+    pub fn names(&self) -> Vec<String> {
+        let name = |index| self.0.device_by_index(index).and_then(|device| device.name());
+        let count = self.0.device_count().unwrap_or(0);
+        (0..count).map(|index| name(index).unwrap_or_else(|error| error.to_string())).collect()
+    }
+
     /// Bytes that are free on the GPU, or the instance of one, that has this UUID.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub mod external;
 pub mod find;
 pub mod fingerprint;
 pub mod gpus;
+pub mod nightly;
 pub mod output;
 pub mod planning;
 pub mod preflight;

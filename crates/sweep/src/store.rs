@@ -11,6 +11,7 @@ mod details;
 mod error;
 mod garbage;
 mod lock;
+pub mod nights;
 mod read;
 mod submissions;
 mod tables;

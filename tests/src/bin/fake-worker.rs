@@ -26,7 +26,10 @@ fn main() {
     let script: Script = serde_json::from_reader(fs_err::File::open(file).unwrap()).unwrap();
     if std::env::args().any(|argument| argument == "--probe") {
         let gpus = script.gpus;
-        println!(r#"{{"version":"0.0.0","protocol":1,"libtorch":"none","cuda_devices":{gpus}}}"#);
+        let libtorch = if script.libtorch.is_empty() { "none" } else { &script.libtorch };
+        println!(
+            r#"{{"version":"0.0.0","protocol":1,"libtorch":"{libtorch}","cuda_devices":{gpus}}}"#
+        );
         return;
     }
     let version = match script.start {
@@ -290,7 +293,7 @@ impl Worker<'_> {
         let (predictions, validation, test) = match world {
             Some(world) => in_world(world, order),
             None => {
-                let (predictions, test) = predict(order);
+                let (predictions, test) = self.predict(order);
                 let validation = Evaluation { images: 8, correct: 4 + order.seed % 4, loss: 0.5 };
                 (predictions, validation, test)
             }
@@ -310,6 +313,28 @@ impl Worker<'_> {
             test,
             folds: Vec::new(),
         })
+    }
+
+    /// A test folder with class folders is a labelled one.
+    fn predict(&self, order: &RunOrder) -> (Predictions, Option<Evaluation>) {
+        let classes = vec!["cleaned".to_owned(), "dirty".to_owned()];
+        let Some(test) = &order.config.data.test else {
+            return (Predictions { classes, images: Vec::new() }, None);
+        };
+        let (folders, files): (Vec<_>, Vec<_>) = fs_err::read_dir(test)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .partition(|p| p.is_dir());
+        if !folders.is_empty() {
+            let varied = u64::from(order.config.train.batch_size) * 7 + order.seed * 13;
+            let jitter = if order.seed % 2 == 0 { self.script.jitter } else { 0 };
+            let wrong = self.script.worse_by + self.script.jitter - jitter;
+            let correct = 400 + varied % 100 + jitter - wrong;
+            let test = Evaluation { images: TEST_IMAGES, correct, loss: 0.5 };
+            return (Predictions { classes, images: Vec::new() }, Some(test));
+        }
+        let images = files.iter().map(|file| unlabelled(file)).collect();
+        (Predictions { classes, images }, None)
     }
 
     /// How often this run began, this time included.
@@ -389,26 +414,6 @@ fn chance(words: &[&str]) -> f64 {
     }
     hash = (hash ^ (hash >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (hash >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// A test folder with class folders is a labelled one.
-fn predict(order: &RunOrder) -> (Predictions, Option<Evaluation>) {
-    let classes = vec!["cleaned".to_owned(), "dirty".to_owned()];
-    let Some(test) = &order.config.data.test else {
-        return (Predictions { classes, images: Vec::new() }, None);
-    };
-    let (folders, files): (Vec<_>, Vec<_>) = fs_err::read_dir(test)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .partition(|p| p.is_dir());
-    if !folders.is_empty() {
-        let varied = u64::from(order.config.train.batch_size) * 7 + order.seed * 13;
-        let correct = 400 + varied % 100;
-        let test = Evaluation { images: TEST_IMAGES, correct, loss: 0.5 };
-        return (Predictions { classes, images: Vec::new() }, Some(test));
-    }
-    let images = files.iter().map(|file| unlabelled(file)).collect();
-    (Predictions { classes, images }, None)
 }
 
 fn unlabelled(file: &Path) -> Prediction {

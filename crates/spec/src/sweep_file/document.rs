@@ -45,14 +45,9 @@ impl Document {
     /// even TOML.
     pub(super) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut reader = Reader { source, problems };
-        let (table, errors) = DeTable::parse_recoverable(source.text());
-        // After the first error the parser guesses, and its further errors confuse more than they help.
-        if let Some(error) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
-            report_syntax(error, &mut reader);
-            return None;
-        }
+        let entries = entries_of(&mut reader)?;
         let mut document = Self::default();
-        for entry in entries(table.get_ref(), 0) {
+        for entry in entries {
             document.read_entry(&entry, &mut reader);
         }
         Some(document)
@@ -142,7 +137,22 @@ impl Document {
     }
 }
 
-fn table<'a>(name: &str, node: &'a Node, reader: &mut Reader<'_>) -> Option<&'a [Entry]> {
+/// What stands at the top of a text; none when it is not even TOML.
+pub(super) fn entries_of(reader: &mut Reader<'_>) -> Option<Vec<Entry>> {
+    let (table, errors) = DeTable::parse_recoverable(reader.source.text());
+    // After the first error the parser guesses, and its further errors confuse more than they help.
+    if let Some(error) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
+        report_syntax(error, reader);
+        return None;
+    }
+    Some(entries(table.get_ref(), 0))
+}
+
+pub(super) fn table<'a>(
+    name: &str,
+    node: &'a Node,
+    reader: &mut Reader<'_>,
+) -> Option<&'a [Entry]> {
     match &node.value {
         Value::Table(entries) => Some(entries),
         value => {

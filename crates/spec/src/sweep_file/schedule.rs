@@ -51,7 +51,7 @@ impl WrittenSchedule {
     pub(super) fn read_entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
         let node = &entry.value;
         match entry.key.as_str() {
-            "devices" => self.devices = devices(node, reader),
+            "devices" => self.devices = devices("schedule.devices", node, reader),
             "per_device" => {
                 let number = whole("per_device", 1..=MOST_PER_DEVICE, node, reader);
                 let number = number.and_then(|number| u32::try_from(number).ok());
@@ -105,7 +105,7 @@ impl WrittenSchedule {
     }
 }
 
-fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
+pub(super) fn devices(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
     let label = match &node.value {
         Value::Text(text) => match text.parse() {
             Ok(devices) => return Some(devices),
@@ -113,7 +113,7 @@ fn devices(node: &Node, reader: &mut Reader<'_>) -> Option<Devices> {
         },
         value => format!("this is {}", value.kind()),
     };
-    let problem = Problem::new("`schedule.devices` must name devices")
+    let problem = Problem::new(format!("`{path}` must name devices"))
         .with_help("\"auto\", \"cpu\", \"cpu:4\" (slots), \"cuda\" or \"cuda:0,1\" (GPUs)");
     reader.report(&node.span, label, problem);
     None

@@ -54,7 +54,6 @@ pub(super) struct CarriedOut {
     pub(super) work: Vec<Work>,
     pub(super) end: End,
     /// Devices on which nothing ran any more.
-    #[expect(dead_code, reason = "nobody asks yet")]
     pub(super) set_aside: Vec<SetAside>,
 }
 

@@ -55,6 +55,9 @@ pub struct Probe {
     pub libtorch: String,
     /// How many GPUs it can use.
     pub cuda_devices: usize,
+    /// Files of the libraries that it computes with, where it tells.
+    #[serde(default)]
+    pub libraries: Vec<PathBuf>,
 }
 
 /// A worker that does not answer `--probe`.

@@ -52,15 +52,11 @@ fn summary(bench: &Bench, night: &str) -> Value {
     serde_json::from_str(&bench.read(&format!("results/nightly/{night}/summary.json"))).unwrap()
 }
 
-/// Without what differs between machines and builds: hashes, how long it took, the machine.
+/// Without what differs between machines, builds and times: hashes, how long it took, who came first.
 fn redact(report: &str) -> String {
     let mut text = String::new();
-    for line in report.lines() {
-        let is_machine =
-            ["| processor", "| kernel", "| source"].iter().any(|at| line.starts_with(at));
-        if is_machine {
-            continue;
-        }
+    let (report, _) = report.split_once("## What it ran on").unwrap();
+    for line in report.lines().filter(|line| !line.contains(": chatter")) {
         let words = line.split(' ').map(|word| {
             let inner = word.trim_matches(|c: char| "()".contains(c));
             let is_hash = inner.len() == 12 && inner.bytes().all(|b| b.is_ascii_hexdigit());
@@ -85,7 +81,7 @@ fn redact(report: &str) -> String {
 fn redact_summary(summary: &Value) -> String {
     let mut summary = summary.clone();
     let redact = |value: &mut Value| *value = "[REDACTED]".into();
-    for key in ["ended", "toolchain"] {
+    for key in ["started", "ended", "toolchain"] {
         redact(&mut summary[key]);
     }
     for sweep in summary["sweeps"].as_array_mut().unwrap() {
@@ -179,9 +175,11 @@ fn runs_that_do_not_finish_any_more_are_a_regression_and_those_that_never_did_ar
 /// The runs of seed 8 with batch size 64 are the last ones.
 fn killed_at_the_last_run(bench: &Bench) {
     bench.rule(8, 64, Act::Wait);
-    let going = Running::start(command(bench, EVENING, &[]));
+    let mut going = Running::start(command(bench, EVENING, &[]));
     let worker = bench.accept();
     assert_eq!(worker.who, "8 64");
+    // All others are stored.
+    while !going.stderr_line().starts_with("[23/24]") {}
     going.signal(Signal::KILL);
     assert_eq!(bench.wait(going).code, 137);
     bench.script(|_| {});
@@ -276,6 +274,7 @@ fn a_second_one_says_who_has_the_night_and_leaves() {
     bench.rule(1, 32, Act::Wait);
     let going = Running::start(command(&bench, EVENING, &[]));
     let worker = bench.accept();
+    bench.script(|_| {});
     let second = at(&bench, EVENING + HOUR);
     assert_eq!(second.code, 5);
     let who = format!("process {} on", going.pid());

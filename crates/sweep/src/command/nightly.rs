@@ -55,7 +55,7 @@ pub(super) fn nightly(
     let sweeps = nightly.sweeps.iter().map(|file| load(file)).collect::<Result<Vec<_>, _>>()?;
     check_names(&sweeps)?;
     let dir = nightly.reports.clone().map_or_else(|| results.nights(), NightsDir::new);
-    let now = Timestamp::now();
+    let now = calendar::now();
     if args.check {
         return check(&nightly, &sweeps, &dir, now, console);
     }

@@ -6,6 +6,12 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use spec::nightly::Timezone;
 
+/// This second.
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
 /// `now` by the calendar that names nights.
 pub fn in_zone(now: Timestamp, zone: Timezone) -> ZonedDateTime {
     match zone {

@@ -115,11 +115,11 @@ fn name(sweep: &SweepNight, row: &RowNight) -> String {
     }
 }
 
-/// `41000, was 59274 (-18274, p = 0.004)`
+/// `41000, was 59274: -18274 (-20100 to -16448), p = 0.004`
 fn moved(row: &RowNight, format: ScoreFormat) -> String {
     let score = |score: Option<f64>| score.map_or_else(dash, |score| format.score(score));
     format!(
-        "{}, was {} ({}, p {})",
+        "{}, was {}: {}, p {}",
         score(row.score),
         score(row.before),
         difference(row, format),

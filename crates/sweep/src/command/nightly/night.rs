@@ -157,7 +157,7 @@ impl Setting<'_> {
         let names: Vec<&str> = begun.sweeps.iter().map(String::as_str).collect();
         for name in history::order(&names, self.past.last()) {
             let Some(sweep) = self.sweeps.iter().find(|sweep| sweep.name == name) else { continue };
-            let left = begun.until.map(|until| calendar::left(until, Timestamp::now()));
+            let left = begun.until.map(|until| calendar::left(until, calendar::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(End::OutOfTime);
             }
@@ -216,10 +216,10 @@ impl Setting<'_> {
         if gpus.is_empty() {
             return Ok(());
         }
-        let memory = free_memory(ByteSize::b(wanted))?;
+        let Some(memory) = free_memory(Some(ByteSize::b(wanted)), &slots)? else { return Ok(()) };
         let now = Instant::now();
         let mut over = now.checked_add(self.nightly.wait_limit);
-        let left = begun.until.map(|until| calendar::left(until, Timestamp::now()));
+        let left = begun.until.map(|until| calendar::left(until, calendar::now()));
         if let Some(end) = left.and_then(|left| now.checked_add(left)) {
             over = Some(over.map_or(end, |over| over.min(end)));
         }
@@ -261,7 +261,7 @@ impl Setting<'_> {
             verdict,
             exit_code: verdict.exit_code(),
             started: begun.started.clone(),
-            ended: Timestamp::now().to_zoned_datetime(begun.started.time_zone().clone()),
+            ended: calendar::now().to_zoned_datetime(begun.started.time_zone().clone()),
             until: begun.until,
             cut_short,
             report: dir.night(&begun.night).report(),

@@ -21,9 +21,10 @@ use crate::nightly::calendar;
 use crate::nightly::history::{self, Next, Past};
 use crate::nightly::toolchain::Toolchain;
 use crate::output::Console;
-use crate::planning;
+use crate::planning::Planner;
 use crate::store::nights::{self, Nights};
 use crate::store::{StoreError, WriteError};
+use crate::strategy::Evidence;
 use crate::worker::{Probe, Program};
 use ::weights::folder::WeightsFolder;
 use night::{Setting, Trouble};
@@ -146,8 +147,11 @@ fn check(
     let past = nights::past(dir, &nightly.name).map_err(StoreError::from)?;
     let mut text = String::new();
     for sweep in sweeps {
-        let planned =
-            planning::plan(std::slice::from_ref(sweep), &WeightsFolder::from_environment())?;
+        let mut planner =
+            Planner::new(std::slice::from_ref(sweep), WeightsFolder::from_environment())?;
+        // A night begins with nothing done.
+        let nothing = dir.night(".none").results();
+        let planned = planner.plan(&mut Evidence::new(&nothing, |_, _| true))?;
         let compared = match history::reference(&past, &nightly.compare_with, &sweep.name) {
             Some(past) => format!("compared with the night of {}", past.night()),
             None => "nothing to compare with yet".to_owned(),

@@ -10,14 +10,19 @@ use crate::bench::{Bench, Running, beside_us};
 /// A bench on which a worker finds so many GPUs, of the four that the driver tells of.
 fn with_gpus(gpus: usize) -> Bench {
     let bench = Bench::new();
-    fs_err::create_dir(bench.path("lib")).unwrap();
-    let driver = bench.path("lib/libnvidia-ml.so.1");
-    fs_err::copy(beside_us("examples/libfake_nvml.so"), driver).unwrap();
+    add_driver(&bench);
     bench.script(|script| script.gpus = gpus);
     bench
 }
 
-fn command(bench: &Bench, args: &[&str]) -> Command {
+/// The library of a driver that tells of four GPUs.
+pub(crate) fn add_driver(bench: &Bench) {
+    fs_err::create_dir(bench.path("lib")).unwrap();
+    let driver = bench.path("lib/libnvidia-ml.so.1");
+    fs_err::copy(beside_us("examples/libfake_nvml.so"), driver).unwrap();
+}
+
+pub(crate) fn command(bench: &Bench, args: &[&str]) -> Command {
     let mut command = bench.command(args);
     command
         .env("LD_LIBRARY_PATH", bench.path("lib"))

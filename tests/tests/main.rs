@@ -21,5 +21,6 @@ mod sharing;
 mod slurm;
 mod strategies;
 mod tables;
+mod trainer;
 mod weights;
 mod workers;

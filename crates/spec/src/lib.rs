@@ -9,6 +9,7 @@ pub mod devices;
 pub mod images;
 pub mod nightly;
 pub mod paths;
+pub mod placeholders;
 pub mod protocol;
 pub mod record;
 pub mod run_id;

@@ -4,12 +4,19 @@
 //! It stays warm between bundles and ends when stdin ends. Everything that a run leaves on disk is
 //! written by the orchestrator from these events, so that no file has two writers; the feature cache
 //! is the worker's own.
+//!
+//! An order is about configurations `C`: [`Builtin`] where it reaches the built-in trainer,
+//! [`Config`](crate::config::Config) where it leaves the orchestrator, which speaks to all trainers.
+//!
+//! `docs/protocol.md` tells people who write a worker of their own; `docs/protocol.schema.json` is made
+//! from these types, and a test holds it to them.
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Backbone, Config, Model, Pooling};
+use crate::config::{Backbone, Builtin, Model, Pooling};
 use crate::record::{EpochMetrics, Outcome, Predictions};
 use crate::run_id::{Fingerprints, RunId};
 use crate::sweep::CheckpointEvery;
@@ -18,11 +25,11 @@ use crate::sweep::CheckpointEvery;
 pub const VERSION: u32 = 1;
 
 /// A line to a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Order {
+pub enum Order<C = Builtin> {
     /// Runs to train; the worker answers each with a `finished`.
-    Bundle(Bundle),
+    Bundle(Bundle<C>),
     /// Images whose pooled features are wanted; the worker answers each with a `features`.
     Features(FeaturesOrder),
     /// The layers of a model are wanted; the worker answers with a `layers`.
@@ -37,11 +44,11 @@ pub enum Order {
 /// The worker may train them one after the other, or several together: it begins each with a `started`,
 /// which may come while others are under way, and ends each with a `finished`, in whatever order they
 /// end. What it says of a run stands between these two, mixed with what it says of the others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Bundle {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bundle<C = Builtin> {
     /// Where features are kept, content-addressed; shared by all workers.
     pub cache: PathBuf,
-    /// Whether runs that can be are trained side by side ([`Config::can_fuse`]). Otherwise each is
+    /// Whether runs that can be are trained side by side ([`Builtin::can_fuse`]). Otherwise each is
     /// trained by itself as any other run is, to compare.
     #[serde(default = "yes")]
     pub fuse: bool,
@@ -49,12 +56,12 @@ pub struct Bundle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<Checkpoints>,
     /// The runs, in the order in which they are wanted.
-    pub runs: Vec<RunOrder>,
+    pub runs: Vec<RunOrder<C>>,
 }
 
 /// Where and how often a worker keeps the state of runs. One that finds what it kept of a run goes on from
 /// there: it says the epochs again that it has said before, as if nothing had been in between.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoints {
     /// The folder, which need not be there: [`crate::paths::CheckpointsDir`].
     pub folder: PathBuf,
@@ -67,7 +74,7 @@ fn yes() -> bool {
 }
 
 /// Images whose pooled features are wanted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FeaturesOrder {
     /// The network.
     pub backbone: Backbone,
@@ -82,7 +89,7 @@ pub struct FeaturesOrder {
 }
 
 /// A model whose layers are wanted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LayersOrder {
     /// The model; its weights do not matter.
     pub model: Model,
@@ -93,15 +100,16 @@ pub struct LayersOrder {
 }
 
 /// One run: everything a worker needs to know about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunOrder {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunOrder<C = Builtin> {
     /// Names the run in every event about it.
     pub run: RunId,
     /// What all randomness of the run hangs on.
     pub seed: u64,
     /// What to train.
-    pub config: Config,
-    /// The safetensors file behind `config.model.weights`; absent for `weights = "none"`.
+    pub config: C,
+    /// The file behind `config.model.weights`; absent for `weights = "none"`, and for a trainer of the
+    /// user's own unless it is a file that the sweep names.
     pub weights: Option<PathBuf>,
     /// Names the content of that file, so that cached features never outlive it.
     pub weights_fingerprint: Option<String>,
@@ -112,7 +120,7 @@ pub struct RunOrder {
 }
 
 /// A line from a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// The first line: the worker is up and its device answers.
@@ -200,7 +208,7 @@ pub enum Event {
 }
 
 /// A layer of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LayerRow {
     /// Keras's name.
     pub name: String,
@@ -215,7 +223,7 @@ pub struct LayerRow {
 }
 
 /// What a `progress` event counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Images read, decoded and resized.
@@ -240,6 +248,7 @@ mod tests {
                 stopped_early: None,
                 validation: Some(Evaluation { images: 8, correct: 6, loss: 0.5 }),
                 test: None,
+                score: None,
                 folds: Vec::new(),
             }),
         };

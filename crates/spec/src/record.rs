@@ -7,6 +7,7 @@
 
 mod plan;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -56,7 +57,7 @@ pub struct RunResult {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// Trained to its end.
@@ -117,7 +118,7 @@ impl Outcome {
 }
 
 /// What a run that trained to its end has to show.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finished {
     /// Epochs really trained, of all folds together.
     pub epochs: u32,
@@ -135,13 +136,17 @@ pub struct Finished {
     /// On the test images, when they are labelled. With folds: by the mean of the models' probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Evaluation>,
+    /// What a trainer says of the run in place of how many images it told rightly: a fraction, larger is
+    /// better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// The models of cross-validation, one for each fold; empty without folds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folds: Vec<Fold>,
 }
 
 /// One model of a cross-validated run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fold {
     /// Which, from 1.
     pub fold: u32,
@@ -158,7 +163,7 @@ pub struct Fold {
 }
 
 /// When and why early stopping ended a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoppedEarly {
     /// The last epoch trained, from 1.
     pub epoch: u32,
@@ -169,7 +174,7 @@ pub struct StoppedEarly {
 }
 
 /// A trained model measured on labelled images.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluation {
     /// Images measured; at least 1.
     pub images: u64,
@@ -187,17 +192,17 @@ impl Evaluation {
 }
 
 /// What one epoch measured: a row of `metrics.csv`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochMetrics {
     /// The fold, from 1; absent without folds.
     #[serde(default)]
     pub fold: Option<u32>,
     /// From 1.
     pub epoch: u32,
-    /// Mean training loss over the epoch's images.
-    pub loss: f64,
-    /// Training accuracy over the epoch's images.
-    pub accuracy: f64,
+    /// Mean training loss over the epoch's images; absent where a trainer does not say.
+    pub loss: Option<f64>,
+    /// Training accuracy over the epoch's images; absent where a trainer does not say.
+    pub accuracy: Option<f64>,
     /// Loss on the validation images after the epoch.
     pub val_loss: Option<f64>,
     /// Accuracy on the validation images after the epoch.
@@ -205,14 +210,14 @@ pub struct EpochMetrics {
     /// Area under the ROC curve on the validation images after the epoch, where they are of two
     /// classes.
     pub val_auc: Option<f64>,
-    /// The learning rate that the epoch was trained with.
-    pub learning_rate: f64,
+    /// The learning rate that the epoch was trained with; absent where a trainer does not say.
+    pub learning_rate: Option<f64>,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
 
 /// What a trained model says of images.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Predictions {
     /// Class names in their order; probabilities follow it.
     pub classes: Vec<String>,
@@ -221,7 +226,7 @@ pub struct Predictions {
 }
 
 /// What a trained model says of one image: a row of `predictions.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prediction {
     /// Which set it belongs to.
     pub set: ImageSet,
@@ -240,7 +245,7 @@ pub struct Prediction {
 }
 
 /// A set of images that a trained model is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageSet {
     /// The validation images.

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Freeze, Validation, Weights};
+use crate::config::{Builtin, Config, Data, Freeze, Model, Own, Validation, Weights};
 
 /// Version of what training means. Raised whenever a change makes the same configuration and seed
 /// give other numbers; every run then has a new id, and old results stay what they are.
 pub const TRAINING_SEMANTICS: u32 = 5;
+
+/// The same for trainers of the user's own: version of what they are told and of how they are understood.
+pub const TRAINER_INTERFACE: u32 = 1;
 
 /// Hash of a canonical resolved configuration, seed and [`Fingerprints`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,10 +23,11 @@ pub struct RunId([u8; 32]);
 ///
 /// Each is a BLAKE3 hash in hexadecimal. Paths themselves never count: the same images in another
 /// folder are the same work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fingerprints {
-    /// Names and contents of the training images.
-    pub train: String,
+    /// Names and contents of the training images; a trainer of the user's own may need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<String>,
     /// Of the validation folder, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<String>,
@@ -32,6 +37,9 @@ pub struct Fingerprints {
     /// Content of the weights file; absent for `weights = "none"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Names and contents of the files that the command of an own trainer names, where it names any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<String>,
 }
 
 impl RunId {
@@ -43,14 +51,32 @@ impl RunId {
     /// The id that it has, or had, under a version of [`TRAINING_SEMANTICS`].
     pub fn under(semantics: u32, config: &Config, seed: u64, fingerprints: &Fingerprints) -> Self {
         #[derive(Serialize)]
-        struct Identity<'a> {
-            semantics: u32,
+        struct Identity<'a, C> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            semantics: Option<u32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            interface: Option<u32>,
             seed: u64,
-            config: Config,
+            config: C,
             fingerprints: &'a Fingerprints,
         }
-        let identity = Identity { semantics, seed, config: without_paths(config), fingerprints };
-        Self(*blake3::hash(&canonical_json(&identity)).as_bytes())
+        let json = match config {
+            Config::Builtin(config) => canonical_json(&Identity {
+                semantics: Some(semantics),
+                interface: None,
+                seed,
+                config: without_paths(config),
+                fingerprints,
+            }),
+            Config::Own(config) => canonical_json(&Identity {
+                semantics: None,
+                interface: Some(TRAINER_INTERFACE),
+                seed,
+                config: own_without_paths(config),
+                fingerprints,
+            }),
+        };
+        Self(*blake3::hash(&json).as_bytes())
     }
 
     /// An id from a digest computed elsewhere.
@@ -70,6 +96,13 @@ impl RunId {
 ///
 /// It says what most sweeps vary; the id beside it is what tells runs apart.
 pub fn slug(config: &Config, seed: u64) -> String {
+    match config {
+        Config::Builtin(config) => builtin_slug(config, seed),
+        Config::Own(config) => format!("{}-s{seed}", own_slug(config)),
+    }
+}
+
+fn builtin_slug(config: &Builtin, seed: u64) -> String {
     let freeze = match &config.model.freeze {
         Freeze::All => String::new(),
         Freeze::None => "-unfrozen".to_owned(),
@@ -89,6 +122,31 @@ pub fn slug(config: &Config, seed: u64) -> String {
     )
 }
 
+/// `train-lr0.1-layers3`: the program and as many of its settings as a name has room for.
+fn own_slug(config: &Own) -> String {
+    const LONGEST: usize = 60;
+    let mut slug = plain(config.trainer.name());
+    for (name, value) in &config.params {
+        let value = match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) => continue,
+            value => value.to_string(),
+        };
+        let more = format!("-{}{}", plain(name), plain(&value));
+        if slug.len() + more.len() <= LONGEST {
+            slug += &more;
+        }
+    }
+    slug
+}
+
+/// What a folder may be called in any case.
+fn plain(text: &str) -> String {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '+');
+    let text: String = text.chars().filter(fits).take(40).collect();
+    text.trim_start_matches('.').to_owned()
+}
+
 /// `number` written out, unless that takes many digits: a folder's name holds 255 bytes, and 1e-300
 /// has 300 zeros.
 fn short(number: f64) -> String {
@@ -100,13 +158,9 @@ fn short(number: f64) -> String {
 
 /// The configuration with every path replaced by a fixed word, for [`Fingerprints`] stand for them,
 /// and without what changes only what is said.
-fn without_paths(config: &Config) -> Config {
+fn without_paths(config: &Builtin) -> Builtin {
     let mut config = config.clone();
-    config.data.train = "train".into();
-    config.data.test = config.data.test.map(|_| "test".into());
-    if let Validation::Folder(path) = &mut config.data.validation {
-        *path = "validation".into();
-    }
+    hide_folders(&mut config.data);
     if let Some(early_stopping) = &mut config.early_stopping {
         early_stopping.verbose = 1;
     }
@@ -117,6 +171,28 @@ fn without_paths(config: &Config) -> Config {
         config.model.weights = Weights::File("weights".into());
     }
     config
+}
+
+/// The same of a trainer of the user's own, who is told everything as it is written: what it does with it
+/// nobody knows.
+fn own_without_paths(config: &Own) -> Own {
+    let mut config = config.clone();
+    config.trainer.folder = "folder".into();
+    if let Some(data) = &mut config.data {
+        hide_folders(data);
+    }
+    if let Some(Model { weights: Weights::File(path), .. }) = &mut config.model {
+        *path = "weights".into();
+    }
+    config
+}
+
+fn hide_folders(data: &mut Data) {
+    data.train = "train".into();
+    data.test = data.test.take().map(|_| "test".into());
+    if let Validation::Folder(path) = &mut data.validation {
+        *path = "validation".into();
+    }
 }
 
 /// JSON with sorted keys and no white space: one text for one value.
@@ -150,6 +226,17 @@ impl FromStr for RunId {
     }
 }
 
+/// As it is written.
+impl JsonSchema for RunId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RunId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+    }
+}
+
 impl Serialize for RunId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -166,13 +253,13 @@ impl<'de> Deserialize<'de> for RunId {
 mod tests {
     use super::*;
     use crate::config::{
-        Backbone, ClassWeight, Data, EarlyStopping, Interpolation, KernelInitializer,
-        LearningRateSchedule, Mode, Model, Monitor, Optimizer, Output, Pooling, Precision,
-        Preprocessing, ReduceLrOnPlateau, Train,
+        Backbone, ClassWeight, EarlyStopping, Interpolation, KernelInitializer,
+        LearningRateSchedule, Metrics, Mode, Monitor, Optimizer, Output, Pooling, Precision,
+        Preprocessing, Protocol, ReduceLrOnPlateau, Train, Trainer,
     };
 
-    fn config() -> Config {
-        Config {
+    fn config() -> Builtin {
+        Builtin {
             data: Data {
                 train: "/data/train".into(),
                 test: Some("/data/test".into()),
@@ -228,10 +315,11 @@ mod tests {
 
     fn fingerprints() -> Fingerprints {
         Fingerprints {
-            train: "1".repeat(64),
+            train: Some("1".repeat(64)),
             validation: None,
             test: Some("2".repeat(64)),
             weights: Some("3".repeat(64)),
+            trainer: None,
         }
     }
 
@@ -239,9 +327,55 @@ mod tests {
     /// change is an accident or [`TRAINING_SEMANTICS`] has to be raised with it.
     #[test]
     fn ids_stay_what_they_are() {
-        let id = RunId::of(&config(), 1, &fingerprints());
+        let id = RunId::of(&config().into(), 1, &fingerprints());
         insta::assert_snapshot!(id, @r"d7bc0cfa00a1c2fd5d7cfdf95ce3922780c78e59eae30ee1426a98ed0c2bfc38");
-        insta::assert_snapshot!(slug(&config(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
+        insta::assert_snapshot!(slug(&config().into(), 1), @r"efficientnet_lite0-last10-gap-b32-lr0.0001-s1");
+    }
+
+    fn own() -> Own {
+        let params = [("lr", serde_json::json!(0.1)), ("shape", serde_json::json!([2, 3]))];
+        Own {
+            trainer: Trainer {
+                command: ["python3", "train.py"].map(str::to_owned).into(),
+                protocol: Protocol::Simple,
+                metrics: Metrics::Stdout,
+                files: Vec::new(),
+                folder: "/sweeps".into(),
+            },
+            params: params.map(|(name, value)| (name.to_owned(), value)).into(),
+            data: Some(config().data),
+            model: None,
+            train: None,
+            early_stopping: None,
+            reduce_lr_on_plateau: None,
+            augment: None,
+        }
+    }
+
+    /// As for the built-in trainer, with [`TRAINER_INTERFACE`].
+    #[test]
+    fn ids_of_own_trainers_stay_what_they_are() {
+        let fingerprints =
+            Fingerprints { trainer: Some("4".repeat(64)), weights: None, ..fingerprints() };
+        let id = |own: Own, fingerprints: &Fingerprints| RunId::of(&own.into(), 1, fingerprints);
+        let plain = id(own(), &fingerprints);
+        insta::assert_snapshot!(plain, @"707ca549477fddd0d9ee332ed67d711b88704ddf17e5241656eecec2c5100e81");
+        insta::assert_snapshot!(slug(&own().into(), 1), @"train-lr0.1-s1");
+        let mut moved = own();
+        moved.trainer.folder = "/elsewhere".into();
+        moved.data.as_mut().unwrap().train = "/elsewhere/train".into();
+        assert_eq!(id(moved, &fingerprints), plain);
+        let mut command = own();
+        command.trainer.command.push("--fast".to_owned());
+        let mut setting = own();
+        setting.params.insert("lr".to_owned(), serde_json::json!(0.2));
+        let mut metrics = own();
+        metrics.trainer.metrics = Metrics::File;
+        for changed in [command, setting, metrics] {
+            assert_ne!(id(changed, &fingerprints), plain);
+        }
+        let changed = Fingerprints { trainer: Some("5".repeat(64)), ..fingerprints };
+        assert_ne!(id(own(), &changed), plain, "a changed script is other work");
     }
 
     #[test]
@@ -279,7 +413,7 @@ mod tests {
 
     #[test]
     fn paths_do_not_count_but_what_is_there_does() {
-        let id = |config: &Config| RunId::of(config, 1, &fingerprints());
+        let id = |config: &Builtin| RunId::of(&config.clone().into(), 1, &fingerprints());
         let mut moved = config();
         moved.data.train = "/elsewhere".into();
         moved.data.test = Some("/elsewhere".into());
@@ -306,7 +440,7 @@ mod tests {
 
     #[test]
     fn ids_are_read_back() {
-        let id = RunId::of(&config(), 1, &fingerprints());
+        let id = RunId::of(&config().into(), 1, &fingerprints());
         assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
         assert_eq!(serde_json::from_str::<RunId>(&format!("\"{id}\"")).unwrap(), id);
         for text in ["", "12", &"g".repeat(64)] {

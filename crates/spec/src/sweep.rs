@@ -121,7 +121,7 @@ pub struct Schedule {
 
 /// How often a run's state is kept, so that after an interruption it goes on from there: at the end of an
 /// epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckpointEvery {
     /// After so many.

@@ -7,6 +7,8 @@
 //! - The baseline: the sections of [`Config`](crate::config::Config) (`[data]`, `[model]`, `[train]`,
 //!   `[early_stopping]`, `[reduce_lr_on_plateau]`, `[augment]`), or a `[baseline]` table with the same sections, which
 //!   reads better in a file that extends another. Both may stand in one file; the same key may not.
+//! - `[trainer]`, which names a program of the user's own that trains, and `[params]`, its settings; then the
+//!   sections above may all be left out, and are passed along where they are not.
 //! - `[factors]`: what to vary. Each is a list of levels; see below.
 //! - `strategy` (`"ofat"`) with what it takes: `samples` and `sampler` of a random search, `switch` and
 //!   `choose_by` of a chain, `interactions` of one factor at a time.
@@ -18,7 +20,8 @@
 //! By path, `train.batch_size`; and in `[baseline]`, `[factors]`, levels and overrides also by the key's
 //! own name where one section alone has it, `batch_size`. The bare `patience`, `monitor` and `min_delta`
 //! are early stopping's. A name that a section has is the section: the folder of training images is
-//! `data.train`, never `train`.
+//! `data.train`, never `train`. A setting that `[params]` declares is what its name stands for, whatever
+//! else has that name.
 //!
 //! # Leaving out
 //! `early_stopping`, `reduce_lr_on_plateau` and `augment` are on when any layer mentions them; `false` switches them
@@ -54,6 +57,7 @@ mod layer;
 mod levels;
 mod nightly;
 mod overrides;
+mod params;
 mod range;
 mod sample;
 mod scalars;
@@ -81,7 +85,8 @@ pub use write::written;
 use crate::paths::ResultsDir;
 use crate::sweep::{Strategy, Sweep};
 use combine::Parts;
-use document::Document;
+use document::{Document, extends, parse};
+use keys::Keys;
 use levels::{Written, WrittenFactor};
 use schedule::WrittenSchedule;
 use score::WrittenScore;
@@ -89,6 +94,7 @@ use slurm::WrittenSlurm;
 use source::{Source, lexical};
 use stack::Stack;
 use strategy::WrittenStrategy;
+use value::Entry;
 
 /// Reads a sweep file and all that it extends, and resolves it.
 ///
@@ -106,10 +112,10 @@ pub fn load(file: &Path, overrides: &[Override]) -> Result<Sweep, LoadError> {
 
 /// The sweep; none only when there are problems.
 fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> Option<Sweep> {
-    let documents = read_chain(file, problems)?;
+    let (documents, keys) = read_chain(file, problems)?;
     let (source, top) = documents.first()?;
     let name = sweep_name(file).map_err(|problem| problems.push(problem)).ok();
-    let mut baseline = Stack::default();
+    let mut baseline = Stack::new(keys);
     for (_, document) in documents.iter().rev() {
         baseline.push(&document.baseline);
     }
@@ -117,7 +123,7 @@ fn resolve(file: &Path, overrides: &[Override], problems: &mut Vec<Problem>) -> 
         let folder = std::path::absolute(".");
         let folder = folder.map_err(|error| problems.push(Problem::new(error.to_string()))).ok()?;
         for (index, change) in overrides.iter().enumerate() {
-            baseline.push(&change.layer(&folder, documents.len() + index, problems));
+            baseline.push(&change.layer(&folder, documents.len() + index, keys, problems));
         }
     }
     let written = layered_factors(&documents);
@@ -188,10 +194,31 @@ fn sweep_name(file: &Path) -> Result<String, Problem> {
     Ok(stem.to_owned())
 }
 
-/// The file and those that it extends, topmost first; none when one of them cannot be read, for then
-/// there is no telling what the baseline is.
-fn read_chain(file: &Path, problems: &mut Vec<Problem>) -> Option<Vec<(Arc<Source>, Document)>> {
-    let mut documents: Vec<(Arc<Source>, Document)> = Vec::new();
+/// The file and those that it extends, topmost first, and what they may set; none when one of them cannot be
+/// read, for then there is no telling what the baseline is.
+fn read_chain(
+    file: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(Vec<(Arc<Source>, Document)>, &'static Keys)> {
+    let mut files = Vec::new();
+    let is_whole = parse_chain(file, &mut files, problems).is_some();
+    // Which settings there are is known at the end of the chain alone.
+    let entries = files.iter().map(|(source, entries)| (source, entries.as_slice()));
+    let keys = params::keys_of(entries, problems);
+    let read = |(source, entries): (Arc<Source>, Vec<Entry>)| {
+        let document = Document::read(&source, &entries, keys, problems);
+        (source, document)
+    };
+    let documents = files.into_iter().map(read).collect();
+    is_whole.then_some((documents, keys))
+}
+
+/// Puts the file and those that it extends into `files`; none when one of them cannot be read.
+fn parse_chain(
+    file: &Path,
+    files: &mut Vec<(Arc<Source>, Vec<Entry>)>,
+    problems: &mut Vec<Problem>,
+) -> Option<()> {
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut next = Some((file.to_owned(), None));
     while let Some((file, named_at)) = next.take() {
@@ -203,7 +230,7 @@ fn read_chain(file: &Path, problems: &mut Vec<Problem>) -> Option<Vec<(Arc<Sourc
         let identity = fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone());
         if let Some(start) = seen.iter().position(|other| *other == identity) {
             let mut chain: Vec<_> =
-                documents[start..].iter().map(|(source, _)| source.name().to_owned()).collect();
+                files[start..].iter().map(|(source, _)| source.name().to_owned()).collect();
             chain.push(file.display().to_string());
             let problem = Problem::new(format!("{} extends itself", chain[0]))
                 .with_help(format!("take one `extends` out of\n{}", chain.join("\n-> ")));
@@ -211,21 +238,21 @@ fn read_chain(file: &Path, problems: &mut Vec<Problem>) -> Option<Vec<(Arc<Sourc
             return None;
         }
         seen.push(identity);
-        let source = match Source::read(&file, documents.len()) {
+        let source = match Source::read(&file, files.len()) {
             Ok(source) => source,
             Err(problem) => {
                 problems.push(named_here(problem));
                 return None;
             }
         };
-        let document = Document::read(&source, problems)?;
-        next = document.extends.as_ref().map(|(base, place)| {
+        let entries = parse(&source, problems)?;
+        next = extends(&source, &entries, problems).map(|(base, place)| {
             let folder = file.parent().unwrap_or(Path::new(""));
-            (lexical(&folder.join(base)), Some(place.clone()))
+            (lexical(&folder.join(base)), Some(place))
         });
-        documents.push((source, document));
+        files.push((source, entries));
     }
-    Some(documents)
+    Some(())
 }
 
 /// The factors of all files: inherited ones first, each as the topmost file that names it has it.

@@ -137,7 +137,7 @@ fn paths_are_relative_to_what_writes_them() {
 
     let sweep = load(&file, &["data.train=here".parse().unwrap()]).unwrap();
     let here = std::env::current_dir().unwrap().join("here");
-    assert_eq!(sweep.baseline.data.train, here);
+    assert_eq!(sweep.baseline.data().unwrap().train, here);
 
     let weights: Vec<_> = sweep.factors[0]
         .levels
@@ -280,5 +280,5 @@ fn a_baseline_alone_is_a_sweep_of_one() {
 fn other_editors_files_are_read_too() {
     let text = format!("\u{feff}{}", BASE.replace('\n', "\r\n"));
     let (sweep, _folder) = resolved(&text, &[]);
-    assert_eq!(sweep.baseline.train.batch_size, 32);
+    assert_eq!(sweep.baseline.train().unwrap().batch_size, 32);
 }

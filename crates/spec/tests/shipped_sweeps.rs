@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use spec::config::{Backbone, Config, Freeze, Pooling, Validation};
+use spec::config::{Backbone, Builtin, Freeze, Pooling, Validation};
+use spec::sweep::Sweep;
 use spec::sweep_file::load;
 
 fn folder() -> PathBuf {
@@ -73,7 +74,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
 fn the_baseline_is_the_documents() {
     let sweep = load(&folder().join("base.toml"), &[]).unwrap();
     assert!(sweep.factors.is_empty());
-    let mut baseline = sweep.baseline;
+    let mut baseline = sweep.baseline.builtin().unwrap().clone();
     assert!(
         baseline.data.train.ends_with("data/plates/train") && baseline.data.train.is_absolute()
     );
@@ -137,7 +138,7 @@ fn the_baseline_is_the_documents() {
 fn the_baseline_mentions_every_key_there_is() {
     let text = fs_err::read_to_string(folder().join("base.toml")).unwrap();
     let file: toml::Table = toml::from_str(&text).unwrap();
-    let schema = schemars::schema_for!(Config);
+    let schema = schemars::schema_for!(Builtin);
     for (section, schema_of) in schema.as_value()["properties"].as_object().unwrap() {
         let reference = schema_of["$ref"].as_str().or(schema_of["anyOf"][0]["$ref"].as_str());
         let definition = schema.pointer(reference.unwrap().trim_start_matches('#')).unwrap();
@@ -179,24 +180,27 @@ fn the_baseline_mentions_every_key_of_slurm_and_sets_none_but_to_its_default() {
 #[test]
 fn the_documents_models_are_as_it_has_them() {
     let of = |name: &str| load(&folder().join("document").join(name), &[]).unwrap();
-    let a = of("model_a.toml").baseline;
+    let baseline = |sweep: Sweep| sweep.baseline.builtin().unwrap().clone();
+    let a = baseline(of("model_a.toml"));
     assert_eq!((a.model.backbone, a.data.image_size), (Backbone::InceptionResnetV2, 299));
     assert_eq!((a.model.freeze, a.model.pooling), (Freeze::All, Pooling::Flatten));
     assert_eq!((a.train.batch_size, a.train.learning_rate), (32, 1e-4));
     assert_eq!((a.train.epochs, a.train.steps_per_epoch), (50, Some(100)));
     assert_eq!((a.data.validation, a.early_stopping), (Validation::None, None));
-    let patience = of("a_patience.toml").baseline;
+    let patience = baseline(of("a_patience.toml"));
     assert_eq!(patience.model.backbone, Backbone::InceptionResnetV2);
     assert_eq!(patience.early_stopping.unwrap().patience, 10);
     let reduce = patience.reduce_lr_on_plateau.unwrap();
     assert_eq!((reduce.factor, reduce.patience, reduce.min_lr), (0.5, 5, 1e-6));
-    let b = of("model_b.toml").baseline;
+    let b = baseline(of("model_b.toml"));
     assert_eq!((b.model.backbone, b.data.image_size), (Backbone::Resnet50Keras, 224));
     assert_eq!((b.model.freeze, b.model.pooling), (Freeze::All, Pooling::Gap));
     let against: Vec<_> = of("b_model.toml").factors[0]
         .levels
         .iter()
-        .map(|level| (level.config.model.backbone, level.config.data.image_size))
+        .map(|level| {
+            (level.config.model().unwrap().backbone, level.config.data().unwrap().image_size)
+        })
         .collect();
     assert_eq!(against, [(Backbone::Resnet50Keras, 224), (Backbone::InceptionResnetV2, 299)]);
 }

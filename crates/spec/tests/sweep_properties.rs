@@ -61,10 +61,11 @@ fn sectioned(chosen: &[usize]) -> String {
 
 fn fingerprints() -> Fingerprints {
     Fingerprints {
-        train: "a".repeat(64),
+        train: Some("a".repeat(64)),
         validation: None,
         test: Some("b".repeat(64)),
         weights: Some("c".repeat(64)),
+        trainer: None,
     }
 }
 
@@ -177,7 +178,7 @@ proptest! {
         prop_assert_ne!(id(&config), id(&other));
         prop_assert_ne!(id(&config), RunId::of(&config, seed, &fingerprints()));
         for change in [
-            |prints: &mut Fingerprints| prints.train = "d".repeat(64),
+            |prints: &mut Fingerprints| prints.train = Some("d".repeat(64)),
             |prints: &mut Fingerprints| prints.validation = Some("d".repeat(64)),
             |prints: &mut Fingerprints| prints.test = None,
             |prints: &mut Fingerprints| prints.weights = Some("d".repeat(64)),

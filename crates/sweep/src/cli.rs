@@ -103,6 +103,9 @@ pub enum Command {
     Schema,
     /// Print completions for a shell
     Completions(Completions),
+    /// Stand between the orchestrator and a program that speaks no protocol
+    #[command(hide = true)]
+    Adapt(Adapt),
 }
 
 /// The sweep files of a command.
@@ -499,6 +502,17 @@ pub struct SlurmCollect {
     /// How scores are written
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,
+}
+
+/// `sweep adapt`, which `sweep run` starts.
+#[derive(Debug, Args)]
+pub struct Adapt {
+    /// `cpu` or `cuda`
+    #[arg(long)]
+    pub device: String,
+    /// CPU threads
+    #[arg(long)]
+    pub threads: usize,
 }
 
 #[cfg(test)]

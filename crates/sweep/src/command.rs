@@ -30,7 +30,8 @@ use spec::sweep::Sweep;
 use spec::sweep_file;
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, Data, Files, Launcher};
+use crate::adapt::{Place, adapt};
+use crate::cli::{self, Cli, Command, Data, Files, Launcher};
 use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
 
@@ -81,6 +82,9 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
             clap_complete::generate(args.shell, &mut Cli::command(), "sweep", &mut script);
             print(console, &String::from_utf8_lossy(&script))?;
             Ok(exit::DONE)
+        }
+        Command::Adapt(cli::Adapt { device, threads }) => {
+            Ok(adapt(&Place { device: device.clone(), threads: *threads })?)
         }
     }
 }

@@ -367,7 +367,8 @@ impl Execution<'_> {
                 Some(attempt) => {
                     attempt.epoch(metrics);
                     if let Some(work) = self.work.get(&run) {
-                        let (label, epochs) = (&work.label, work.config.train.epochs);
+                        let (label, epochs) =
+                            (&work.label, work.config.train().map(|train| train.epochs));
                         tracing::debug!("{label}: epoch {} has ended", metrics.epoch);
                         let (metrics, others) = (&metrics, station.under_way() - 1);
                         let epoch = Activity::Epoch { label, others, epochs, metrics };

@@ -18,6 +18,7 @@ use crate::exit::{self, Ends};
 pub struct Fingerprinter {
     folders: HashMap<(PathBuf, Layout), String>,
     files: HashMap<PathBuf, String>,
+    contents: HashMap<PathBuf, blake3::Hash>,
 }
 
 /// Images that cannot be fingerprinted.
@@ -142,9 +143,26 @@ impl Fingerprinter {
         if images.is_empty() {
             return Err(FingerprintError::Empty { what, folder: folder.to_owned() });
         }
-        let fingerprint = of_images(folder, &images)?;
+        let fingerprint = of_files(folder, &images)?;
         self.folders.insert(key, fingerprint.clone());
         Ok(fingerprint)
+    }
+
+    /// Of a file's content, or of all visible files' under a folder, whatever they are.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn content(&mut self, path: &Path) -> Result<blake3::Hash, FingerprintError> {
+        if let Some(known) = self.contents.get(path) {
+            return Ok(*known);
+        }
+        let hash = if path.is_dir() {
+            blake3::hash(of_files(path, &files_under(path)?)?.as_bytes())
+        } else {
+            hash(path)?
+        };
+        self.contents.insert(path.to_owned(), hash);
+        Ok(hash)
     }
 
     /// Of a weights file's content.
@@ -190,15 +208,19 @@ fn check_classes(what: &'static str, folder: &Path) -> Result<(), FingerprintErr
     Ok(())
 }
 
-/// As a worker will find the images again.
-fn of_images(folder: &Path, images: &[PathBuf]) -> Result<String, FingerprintError> {
-    let hashed = images
+fn hash(file: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs_err::File::open(file)?)?;
+    Ok(hasher.finalize())
+}
+
+/// As a worker will find images again.
+fn of_files(folder: &Path, files: &[PathBuf]) -> Result<String, FingerprintError> {
+    let hashed = files
         .par_iter()
         .map(|file| {
             let name = file.strip_prefix(folder).unwrap_or(file).as_os_str().as_encoded_bytes();
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(fs_err::File::open(file)?)?;
-            Ok((name, hasher.finalize()))
+            Ok((name, hash(file)?))
         })
         .collect::<io::Result<Vec<_>>>()?;
     Ok(fingerprint(hashed))

@@ -4,6 +4,7 @@
 //! are pure functions and a state machine ([`schedule`]); processes, files and terminals are at the
 //! edge ([`execute`], [`worker`], [`store`], [`progress`]).
 
+pub mod adapt;
 pub mod cli;
 pub mod command;
 pub mod compare;
@@ -29,5 +30,6 @@ pub mod slurm;
 pub mod store;
 pub mod strategy;
 pub mod tables;
+pub mod trainer;
 pub mod weights;
 pub mod worker;

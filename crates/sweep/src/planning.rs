@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ::weights::folder::WeightsFolder;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
-use spec::config::{Config, Freeze, Validation, Views};
+use spec::config::{Backbone, Builtin, Config, Data, Freeze, Model, Validation, Views};
 use spec::protocol::RunOrder;
 use spec::record::{Plan, PlanRun, RunConfig};
 use spec::run_id::{self, Fingerprints, RunId};
@@ -20,6 +20,7 @@ use crate::fingerprint::{FingerprintError, Fingerprinter, Layout};
 use crate::schedule::Prefix;
 use crate::store::ReadError;
 use crate::strategy::{self, Evidence, StrategyError};
+use crate::trainer::{self, TrainerError};
 use crate::weights::{self, WeightsError};
 
 /// One run with everything that is needed to do and to store it.
@@ -77,6 +78,10 @@ pub enum PlanningError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Weights(#[from] WeightsError),
+    /// A trainer of the user's own is missing.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Trainer(#[from] TrainerError),
     /// Levels that a chain has come to contradict each other.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -106,6 +111,7 @@ impl Ends for PlanningError {
             Self::Weights(error) => error.exit_code(),
             Self::Levels(error) => error.exit_code(),
             Self::Read(error) => error.exit_code(),
+            Self::Trainer(error) => error.exit_code(),
         }
     }
 }
@@ -128,20 +134,23 @@ impl Work {
         const PASS: u64 = 1000;
         /// A backbone beside a head.
         const BACKBONE: u64 = 100;
-        let Config { train, model, data, .. } = &self.config;
+        // Of another trainer's runs nobody knows.
+        let Some(Builtin { train, model, data, augment, .. }) = self.config.builtin() else {
+            return 1;
+        };
         let batch = u64::from(train.batch_size);
         let epoch = train.steps_per_epoch.map_or(PASS, |steps| u64::from(steps) * batch);
         let fits = match data.validation {
             Validation::Folds(folds) => u64::from(folds),
             Validation::None | Validation::Fraction(_) | Validation::Folder(_) => 1,
         };
-        let drawn = self.config.augment.as_ref().is_some_and(|to| to.views == Views::Fresh);
+        let drawn = augment.as_ref().is_some_and(|to| to.views == Views::Fresh);
         let each = if model.freeze == Freeze::All && !drawn { 1 } else { BACKBONE };
         [epoch, fits, each].iter().fold(u64::from(train.epochs), |all, &of| all.saturating_mul(of))
     }
 
     /// As a worker is told.
-    pub fn order(&self) -> RunOrder {
+    pub fn order(&self) -> RunOrder<Config> {
         RunOrder {
             run: self.planned.run,
             seed: self.planned.seed,
@@ -194,9 +203,23 @@ impl<'a> Planner<'a> {
         let mut plans = Vec::new();
         for sweep in *sweeps {
             let run = |config: &Config, seed: u64| {
-                let file = weights::locate(folder, config.model.backbone, &config.model.weights)?;
-                let fingerprints = fingerprints(config, file.as_deref(), fingerprinter)?;
-                datasets.check(&config.data)?;
+                let (file, fingerprints) = match config {
+                    Config::Builtin(config) => {
+                        let Model { backbone, weights, .. } = &config.model;
+                        let file = weights::locate(folder, *backbone, weights)?;
+                        let prints = fingerprints(&config.data, file.as_deref(), fingerprinter)?;
+                        datasets.check(&config.data)?;
+                        (file, prints)
+                    }
+                    Config::Own(own) => {
+                        let file = trainer::weights(own)
+                            .map(|weights| weights::locate(folder, Backbone::default(), weights))
+                            .transpose()?
+                            .flatten();
+                        let prints = trainer::fingerprints(own, file.as_deref(), fingerprinter)?;
+                        (file, prints)
+                    }
+                };
                 let run = RunId::of(config, seed, &fingerprints);
                 let planned = PlanRun { run, slug: run_id::slug(config, seed), seed };
                 met.entry(run).or_insert_with(|| Work {
@@ -246,13 +269,12 @@ fn check_names(sweeps: &[Sweep]) -> Result<(), PlanningError> {
 }
 
 fn fingerprints(
-    config: &Config,
+    data: &Data,
     weights: Option<&std::path::Path>,
     fingerprinter: &mut Fingerprinter,
 ) -> Result<Fingerprints, FingerprintError> {
-    let data = &config.data;
     Ok(Fingerprints {
-        train: fingerprinter.folder("train", &data.train, Layout::Classes)?,
+        train: Some(fingerprinter.folder("train", &data.train, Layout::Classes)?),
         validation: match &data.validation {
             Validation::None | Validation::Fraction(_) | Validation::Folds(_) => None,
             Validation::Folder(folder) => {
@@ -264,6 +286,7 @@ fn fingerprints(
             Some(folder) => Some(fingerprinter.folder("test", folder, Layout::Any)?),
         },
         weights: weights.map(|file| fingerprinter.weights(file)).transpose()?,
+        trainer: None,
     })
 }
 
@@ -273,9 +296,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_backbone_that_trains_takes_longer_than_a_head_and_folds_longer_than_one_fit() {
-        let with = |edit: &dyn Fn(&mut Config)| {
+        let with = |edit: &dyn Fn(&mut Builtin)| {
             let mut work = work(1);
-            edit(&mut work.config);
+            let mut config = work.config.builtin().unwrap().clone();
+            edit(&mut config);
+            work.config = config.into();
             work.length()
         };
         let plain = with(&|_| {});
@@ -303,8 +328,13 @@ pub(crate) mod tests {
             "train": {},
         });
         let config: Config = serde_json::from_value(config).unwrap();
-        let fingerprints =
-            Fingerprints { train: "1".repeat(64), validation: None, test: None, weights: None };
+        let fingerprints = Fingerprints {
+            train: Some("1".repeat(64)),
+            validation: None,
+            test: None,
+            weights: None,
+            trainer: None,
+        };
         let run = RunId::of(&config, seed, &fingerprints);
         let planned = PlanRun { run, slug: run_id::slug(&config, seed), seed };
         let label = format!("baseline seed {seed}");

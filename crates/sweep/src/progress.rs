@@ -44,8 +44,8 @@ pub enum Activity<'a> {
         label: &'a str,
         /// So many others are under way in the same worker.
         others: usize,
-        /// The most epochs that it may take.
-        epochs: u32,
+        /// The most epochs that it may take, where that is known.
+        epochs: Option<u32>,
         /// What was measured.
         metrics: &'a EpochMetrics,
     },

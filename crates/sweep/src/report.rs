@@ -166,7 +166,7 @@ impl Row {
     pub fn measured(&self) -> Option<Summary> {
         match self.basis? {
             Basis::Leaderboard => self.validation,
-            Basis::Test | Basis::Validation | Basis::Nothing => self.score,
+            Basis::Test | Basis::Validation | Basis::Trainer | Basis::Nothing => self.score,
         }
     }
 }

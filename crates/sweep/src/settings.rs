@@ -80,10 +80,11 @@ fn union<'a>(
 fn contents(asked: &RunConfig) -> BTreeMap<String, Value> {
     let fingerprints = &asked.fingerprints;
     [
-        ("data.train", Some(&fingerprints.train)),
+        ("data.train", fingerprints.train.as_ref()),
         ("data.validation", fingerprints.validation.as_ref()),
         ("data.test", fingerprints.test.as_ref()),
         ("model.weights", fingerprints.weights.as_ref()),
+        ("the trainer's files", fingerprints.trainer.as_ref()),
     ]
     .into_iter()
     .filter_map(|(path, hash)| {
@@ -112,11 +113,14 @@ mod tests {
         let one = work(1).record();
         let mut other = work(2).record();
         assert_eq!(changes(&one, &other), [], "seeds do not count");
-        other.config.data.train = "elsewhere".into();
+        let mut config = other.config.builtin().unwrap().clone();
+        config.data.train = "elsewhere".into();
+        other.config = config.clone().into();
         assert_eq!(changes(&one, &other), [], "the same images elsewhere");
-        other.config.train.batch_size = 16;
-        other.config.train.steps_per_epoch = Some(7);
-        other.fingerprints.train = "2".repeat(64);
+        config.train.batch_size = 16;
+        config.train.steps_per_epoch = Some(7);
+        other.config = config.into();
+        other.fingerprints.train = Some("2".repeat(64));
         let named: Vec<String> = changes(&one, &other)
             .iter()
             .map(|Change { what, from, to }| {

@@ -76,6 +76,7 @@ pub(crate) fn conclude(
         stopped_early: None,
         validation: measured(validation)?,
         test: measured(test)?,
+        score: None,
         folds: Vec::new(),
     };
     for model in models {

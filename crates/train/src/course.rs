@@ -179,12 +179,12 @@ impl<'a> Course<'a> {
         let metrics = EpochMetrics {
             fold: lane.source.fold,
             epoch,
-            loss: training.loss,
-            accuracy: training.accuracy(),
+            loss: Some(training.loss),
+            accuracy: Some(training.accuracy()),
             val_loss: validation.map(|(validated, _)| validated.loss),
             val_accuracy: validation.map(|(validated, _)| validated.accuracy()),
             val_auc: validation.and_then(|(_, auc)| auc),
-            learning_rate: self.learning_rate,
+            learning_rate: Some(self.learning_rate),
             seconds: self.begun.elapsed().as_secs_f64(),
         };
         self.fit.epochs = epoch;
@@ -253,8 +253,8 @@ fn says(settings: &EarlyStopping) -> bool {
 
 fn monitored(metrics: &EpochMetrics, monitor: Monitor) -> Option<f64> {
     match monitor {
-        Monitor::Loss => Some(metrics.loss),
-        Monitor::Accuracy => Some(metrics.accuracy),
+        Monitor::Loss => metrics.loss,
+        Monitor::Accuracy => metrics.accuracy,
         Monitor::ValLoss => metrics.val_loss,
         Monitor::ValAccuracy => metrics.val_accuracy,
         Monitor::ValAuc => metrics.val_auc,

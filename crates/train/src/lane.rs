@@ -1,6 +1,6 @@
 //! One fit: a configuration under a seed, of one fold where there are several.
 
-use spec::config::{Config, Validation};
+use spec::config::{Builtin as Config, Validation};
 use spec::protocol::{Event, RunOrder};
 use spec::run_id::RunId;
 

@@ -73,10 +73,12 @@ impl Library {
 
     /// Takes down what the folders of a run held when it was planned.
     pub fn expect(&mut self, order: &RunOrder) {
-        let RunOrder { config: config::Config { data, .. }, fingerprints, .. } = order;
+        let RunOrder { config: config::Builtin { data, .. }, fingerprints, .. } = order;
         self.expected.clear();
         let Some(planned) = fingerprints else { return };
-        self.expected.insert(data.train.clone(), planned.train.clone());
+        if let Some(planned) = &planned.train {
+            self.expected.insert(data.train.clone(), planned.clone());
+        }
         if let (config::Validation::Folder(folder), Some(planned)) =
             (&data.validation, &planned.validation)
         {

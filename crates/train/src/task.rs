@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use spec::config::{Config, Monitor, Validation, Views};
+use spec::config::{Builtin as Config, Monitor, Validation, Views};
 use spec::protocol::{Event, RunOrder};
 use spec::record::{Outcome, Predictions};
 use tch::{Device, TchError, Tensor};

@@ -1,6 +1,6 @@
 //! Runs that train together: heads of one dense layer on the same features.
 
-use spec::config::{Config, Validation, Weights};
+use spec::config::{Builtin as Config, Validation, Weights};
 use spec::protocol::{Event, RunOrder};
 use spec::record::Outcome;
 use tch::{Device, TchError, Tensor};

@@ -83,7 +83,7 @@ fn losses(train: impl FnOnce(&Link<'_>)) -> Vec<f64> {
     let losses = RefCell::new(Vec::new());
     let emit = |event: &Event| {
         if let Event::Epoch { metrics, .. } = event {
-            losses.borrow_mut().push(metrics.loss);
+            losses.borrow_mut().push(metrics.loss.unwrap());
         }
         Ok(())
     };

@@ -158,10 +158,8 @@ fn tensors_train_alike() {
         for (kernel, tensors) in pairs {
             let close = |one: f64, other: f64| (one - other).abs() < 1e-5 * other.max(1.0);
             let [one, other] = [kernel.val_loss, tensors.val_loss].map(Option::unwrap);
-            assert!(
-                close(kernel.loss, tensors.loss) && close(one, other),
-                "{kernel:?} {tensors:?}"
-            );
+            let [fast, slow] = [kernel.loss, tensors.loss].map(Option::unwrap);
+            assert!(close(fast, slow) && close(one, other), "{kernel:?} {tensors:?}");
             assert_eq!(
                 (kernel.fold, kernel.accuracy, kernel.val_accuracy),
                 (tensors.fold, tensors.accuracy, tensors.val_accuracy)

@@ -311,6 +311,7 @@ impl Worker<'_> {
             stopped_early: None,
             validation: Some(validation),
             test,
+            score: None,
             folds: Vec::new(),
         })
     }
@@ -358,12 +359,12 @@ fn epoch(order: &RunOrder, number: u32) {
     let metrics = EpochMetrics {
         fold: None,
         epoch: number,
-        loss: 1.0 / f64::from(number),
-        accuracy: 0.5,
+        loss: Some(1.0 / f64::from(number)),
+        accuracy: Some(0.5),
         val_loss: Some(2.0 / f64::from(number)),
         val_accuracy: Some(0.5),
         val_auc: Some(0.5),
-        learning_rate: order.config.train.learning_rate,
+        learning_rate: Some(order.config.train.learning_rate),
         seconds: 0.25,
     };
     say(&Event::Epoch { run: order.run, metrics });

@@ -1,6 +1,6 @@
 //! How a table calls the baseline among the levels of a factor.
 
-use super::keys::{KEYS, Key, Section, Target};
+use super::keys::{Key, Keys, Section, Target};
 use super::levels::default_label;
 use super::stack::Stack;
 use super::value::Value;
@@ -33,7 +33,7 @@ pub(super) fn label(
             Some(value(section, key))
         }
         Target::Key(section, key) => {
-            let name = name(own, section, key);
+            let name = name(stack.keys(), own, section, key);
             Some(format!("{name} = {}", value(section, key)))
         }
         // What is switched on is known by its keys.
@@ -45,8 +45,8 @@ pub(super) fn label(
 }
 
 /// The key's own name where that is enough.
-fn name<'a>(own: Option<Target>, section: &Section, key: &'a Key) -> &'a str {
+fn name<'a>(keys: &'static Keys, own: Option<Target>, section: &Section, key: &'a Key) -> &'a str {
     let is_own = matches!(own, Some(Target::Section(own)) if own.name == section.name);
-    let is_meant = KEYS.find(&key.name).is_ok_and(|target| target.path() == key.path);
+    let is_meant = keys.find(&key.name).is_ok_and(|target| target.path() == key.path);
     if is_own || is_meant { &key.name } else { &key.path }
 }

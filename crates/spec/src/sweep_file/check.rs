@@ -3,9 +3,10 @@
 use super::keys::{KEYS, Key};
 use super::suggest::nearest;
 use crate::config::{
-    Augment, Config, Cosine, Freeze, LearningRateSchedule, Model, Monitor, Precision, Shift,
-    Validation, Weights,
+    Augment, Builtin, Cosine, Freeze, LearningRateSchedule, Model, Monitor, Own, Precision,
+    Protocol, Shift, Validation, Weights,
 };
+use crate::placeholders::{Meanings, PlaceholderError};
 
 /// A rule that a configuration breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(super) struct Violation {
 }
 
 /// The rules that `config` breaks.
-pub(super) fn check(config: &Config) -> Vec<Violation> {
+pub(super) fn check(config: &Builtin) -> Vec<Violation> {
     let mut violations = Vec::new();
     let early = config.early_stopping.as_ref().map(|early| early.monitor);
     let reduce = config.reduce_lr_on_plateau.as_ref().map(|reduce| reduce.monitor);
@@ -42,8 +43,48 @@ pub(super) fn check(config: &Config) -> Vec<Violation> {
     violations
 }
 
+/// The rules that a configuration for a trainer of the user's own breaks.
+pub(super) fn check_own(config: &Own) -> Vec<Violation> {
+    let trainer = &config.trainer;
+    if trainer.command.is_empty() {
+        return vec![Violation {
+            message: "`trainer.command` is empty".to_owned(),
+            help: "name a program, such as [\"python3\", \"train.py\"]".to_owned(),
+            parts: vec![("trainer.command", "no program here".to_owned())],
+        }];
+    }
+    if trainer.protocol == Protocol::Worker {
+        return Vec::new();
+    }
+    let meanings = Meanings::new(config, |_| String::new());
+    let broken = |argument: &String| {
+        let error = meanings.expand(argument).err()?;
+        let (label, help) = match &error {
+            PlaceholderError::Unknown { name } => (
+                match nearest(name, meanings.names()) {
+                    Some(near) => format!("did you mean `{{{near}}}`?"),
+                    None => "no such setting here".to_owned(),
+                },
+                "declare it in [params], or write {{ and }} for braces",
+            ),
+            PlaceholderError::Ambiguous { .. } => {
+                ("which one?".to_owned(), "write its section too")
+            }
+            PlaceholderError::Brace { .. } => {
+                ("in this command".to_owned(), "write {{ and }} for braces")
+            }
+        };
+        Some(Violation {
+            message: format!("{error} in `{}`", argument.escape_debug()),
+            help: help.to_owned(),
+            parts: vec![("trainer.command", label)],
+        })
+    };
+    trainer.command.iter().filter_map(broken).collect()
+}
+
 /// A precision of frozen layers where none is frozen: the same run under two names.
-fn idle_precision(config: &Config) -> Option<Violation> {
+fn idle_precision(config: &Builtin) -> Option<Violation> {
     let Model { precision, freeze, .. } = &config.model;
     (*freeze == Freeze::None && *precision == Precision::Bf16).then(|| Violation {
         message: "bf16 is for frozen layers, and no layer is frozen".to_owned(),
@@ -59,7 +100,7 @@ fn idle_precision(config: &Config) -> Option<Violation> {
 
 /// A schedule sets the learning rate before every epoch, so that a reduction would not last: in Keras
 /// the scheduler silently overrules it.
-fn overruled_reductions(config: &Config) -> Option<Violation> {
+fn overruled_reductions(config: &Builtin) -> Option<Violation> {
     let scheduled = config.train.learning_rate_schedule != LearningRateSchedule::Constant;
     (scheduled && config.reduce_lr_on_plateau.is_some()).then(|| Violation {
         message: "a schedule and plateaus both set the learning rate".to_owned(),
@@ -77,7 +118,7 @@ fn overruled_reductions(config: &Config) -> Option<Violation> {
 }
 
 /// A warm-up that leaves no epoch for the learning rate that it warms up to.
-fn endless_warmup(config: &Config) -> Option<Violation> {
+fn endless_warmup(config: &Builtin) -> Option<Violation> {
     let LearningRateSchedule::Cosine(Cosine { warmup: Some(warmup), .. }) =
         config.train.learning_rate_schedule
     else {
@@ -96,7 +137,7 @@ fn endless_warmup(config: &Config) -> Option<Violation> {
 /// An `[augment]` that names no change; `is_set` tells by path which keys are written. A change that is
 /// named and is none, such as `rotation_range = 0`, is meant.
 pub(super) fn idle_augmentation(
-    config: &Config,
+    config: &Builtin,
     is_set: impl Fn(&str) -> bool,
 ) -> Option<Violation> {
     const NO_CHANGES: [&str; 3] = ["fill_mode", "cval", "views"];
@@ -157,7 +198,7 @@ fn unmeasured(monitor: Monitor, what: &str, section: &str, key: &'static str) ->
 }
 
 /// Steps over images that are not there.
-fn unused_validation_steps(config: &Config) -> Option<Violation> {
+fn unused_validation_steps(config: &Builtin) -> Option<Violation> {
     let steps = config.train.validation_steps?;
     (config.data.validation == Validation::None).then(|| Violation {
         message: "there are validation steps, but no validation data".to_owned(),
@@ -172,7 +213,7 @@ fn unused_validation_steps(config: &Config) -> Option<Violation> {
 }
 
 /// Images that shrink to nothing on their way through the network.
-fn too_small_images(config: &Config) -> Option<Violation> {
+fn too_small_images(config: &Builtin) -> Option<Violation> {
     let (backbone, size) = (config.model.backbone, config.data.image_size);
     let (name, least) = (backbone.name(), backbone.least_image_size());
     (size < least).then(|| Violation {

@@ -13,7 +13,7 @@ use super::source::{Place, Source};
 use super::stack::Stack;
 use super::strategy::Group;
 use super::suggest::nearest;
-use crate::config::{Config, Validation};
+use crate::config::{Builtin, Config, Validation};
 use crate::sweep::{ChooseBy, Combination, Factor, Sampler, Setting};
 
 /// More cells than this are a slip of the finger.
@@ -119,15 +119,17 @@ impl Stages {
 
 /// A configuration without the score that a chain chooses by.
 fn unscored(config: &Config, by: ChooseBy) -> Option<Problem> {
+    // What a trainer of the user's own measures is known when it has.
+    let Builtin { data, .. } = config.builtin()?;
     match by {
-        ChooseBy::Validation if config.data.validation == Validation::None => Some(
+        ChooseBy::Validation if data.validation == Validation::None => Some(
             Problem::new("the chain chooses by validation score, and there is no validation data")
                 .with_help(
                     "set data.validation to a share such as 0.2 or to { folds = 5 }, or say choose_by = \
                      \"test\": what is chosen then looks better than it is",
                 ),
         ),
-        ChooseBy::Test if config.data.test.is_none() => Some(
+        ChooseBy::Test if data.test.is_none() => Some(
             Problem::new("the chain chooses by test score, and there are no test images")
                 .with_help("set data.test, or say choose_by = \"validation\""),
         ),
@@ -272,7 +274,7 @@ impl Parts<'_> {
         (name, place): &(String, Place),
         problems: &mut Vec<Problem>,
     ) -> Option<&WrittenFactor> {
-        let found = self.factors.iter().find(|factor| factor.is_called(name));
+        let found = self.factors.iter().find(|factor| factor.is_called(name, self.baseline.keys()));
         if found.is_none() {
             let names = || self.factors.iter().map(|factor| factor.name.as_str());
             let label = match nearest(name, names()) {

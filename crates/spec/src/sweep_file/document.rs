@@ -5,8 +5,8 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::error::Problem;
-use super::keys::{KEYS, Target};
-use super::layer::{Layer, home, shown};
+use super::keys::{Keys, PARAMS, Target};
+use super::layer::{Layer, shown};
 use super::levels::{WrittenFactor, line};
 use super::schedule::WrittenSchedule;
 use super::score::WrittenScore;
@@ -29,8 +29,6 @@ pub(super) fn own_keys() -> impl Iterator<Item = &'static str> {
 /// What one file says.
 #[derive(Debug, Default)]
 pub(super) struct Document {
-    /// Another file, and where it is named.
-    pub(super) extends: Option<(String, Place)>,
     pub(super) title: Option<String>,
     pub(super) strategy: WrittenStrategy,
     pub(super) schedule: WrittenSchedule,
@@ -40,26 +38,45 @@ pub(super) struct Document {
     pub(super) factors: Vec<WrittenFactor>,
 }
 
+/// What a file's text says, as TOML; none when it is none.
+pub(super) fn parse(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Option<Vec<Entry>> {
+    entries_of(&mut Reader { source, problems, keys: Keys::builtin() })
+}
+
+/// The file that a file extends, and where it names it.
+pub(super) fn extends(
+    source: &Arc<Source>,
+    entries: &[Entry],
+    problems: &mut Vec<Problem>,
+) -> Option<(String, Place)> {
+    let entry = entries.iter().find(|entry| entry.key == "extends")?;
+    let mut reader = Reader { source, problems, keys: Keys::builtin() };
+    let place = reader.place(&entry.value.span);
+    Some((line("`extends`", &entry.value, &mut reader)?, place))
+}
+
 impl Document {
-    /// Reads a file's text. What is wrong goes to `problems` and is left out; none when the text is not
-    /// even TOML.
-    pub(super) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Option<Self> {
-        let mut reader = Reader { source, problems };
-        let entries = entries_of(&mut reader)?;
+    /// Reads the entries of a file, where `keys` may be set. What is wrong goes to `problems` and is left
+    /// out.
+    pub(super) fn read(
+        source: &Arc<Source>,
+        entries: &[Entry],
+        keys: &'static Keys,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut reader = Reader { source, problems, keys };
         let mut document = Self::default();
         for entry in entries {
-            document.read_entry(&entry, &mut reader);
+            document.read_entry(entry, &mut reader);
         }
-        Some(document)
+        document
     }
 
     fn read_entry(&mut self, entry: &Entry, reader: &mut Reader<'_>) {
         let node = &entry.value;
         match entry.key.as_str() {
-            "extends" => {
-                let place = reader.place(&node.span);
-                self.extends = line("`extends`", node, reader).map(|file| (file, place));
-            }
+            // Read before this.
+            "extends" => {}
             "title" => self.title = line("`title`", node, reader),
             key if strategy::KEYS.contains(&key) => self.strategy.read_entry(entry, reader),
             "baseline" => {
@@ -83,7 +100,7 @@ impl Document {
                     self.score.read_entry(entry, reader);
                 }
             }
-            name => match KEYS.section(name) {
+            name => match reader.keys.section(name) {
                 Some(section) => {
                     self.baseline.read(Target::Section(section), &entry.key_span, node, reader);
                 }
@@ -104,7 +121,7 @@ impl Document {
         }
         let mut named = Vec::new();
         for entry in entries {
-            match (&entry.value.value, KEYS.section(&entry.key)) {
+            match (&entry.value.value, reader.keys.section(&entry.key)) {
                 // To TOML, `train.batch_size = [..]` is a table in a table, one for all of its kind.
                 (Value::Table(inner), Some(section)) => named.extend(
                     inner.iter().map(|inner| (format!("{}.{}", section.name, inner.key), inner)),
@@ -175,9 +192,19 @@ pub(super) fn unknown_in(table: &str, keys: &[&str], entry: &Entry, reader: &mut
 }
 
 fn unknown_at_top(entry: &Entry, reader: &mut Reader<'_>) {
-    let sections = || KEYS.sections.iter().map(|section| section.name.as_str());
+    if entry.key == PARAMS {
+        let problem =
+            Problem::new("[params] are settings of a trainer of your own, and there is none")
+                .with_help(
+                    "name its program: [trainer] with command = [\"python3\", \"train.py\"]",
+                );
+        reader.report(&entry.key_span, "whose settings?", problem);
+        return;
+    }
+    let keys = reader.keys;
+    let sections = || keys.sections.iter().map(|section| section.name.as_str());
     let near = nearest(&entry.key, own_keys().chain(sections()));
-    let label = match (home(&entry.key), near, &entry.value.value) {
+    let label = match (keys.home(&entry.key), near, &entry.value.value) {
         (Some(section), None, _) => format!("this belongs in [{section}]"),
         (Some(section), _, value) if !matches!(value, Value::Table(_)) => {
             format!("this belongs in [{section}]")

@@ -1,6 +1,6 @@
 //! The keys that a configuration has, and how sweep files name them.
 //!
-//! They are read from the JSON Schema of [`Config`], so that the structs stay the only list of keys.
+//! They are read from the JSON Schemas of [`Builtin`] and [`Own`], so that the structs stay the only list of keys.
 
 use std::sync::LazyLock;
 
@@ -8,11 +8,14 @@ use serde_json::Value as Schema;
 
 use super::kind::{Kind, followed, is_optional};
 use super::suggest::nearest;
-use crate::config::Config;
+use crate::config::{Builtin, Own};
 
-/// Every key of [`Config`].
+/// Every key of [`Builtin`].
 pub(super) static KEYS: LazyLock<Keys> =
-    LazyLock::new(|| Keys::new(schemars::schema_for!(Config).as_value()));
+    LazyLock::new(|| Keys::new(schemars::schema_for!(Builtin).as_value()));
+
+/// The section of settings that a trainer of the user's own has.
+pub(super) const PARAMS: &str = "params";
 
 /// Bare names that several sections have and that mean this one's, as the source document uses them.
 const MEANT_SECTION: &str = "early_stopping";
@@ -24,7 +27,7 @@ pub(super) struct Keys {
 }
 
 /// A table of keys, such as `[train]`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Section {
     pub(super) name: String,
     /// Whether it may be switched off.
@@ -33,7 +36,7 @@ pub(super) struct Section {
 }
 
 /// One setting, such as `train.batch_size`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Key {
     /// Section and name.
     pub(super) path: String,
@@ -68,9 +71,32 @@ impl Keys {
         }
     }
 
-    /// What `name` stands for: a section, a path such as `train.batch_size`, or a key's own name where
-    /// one section alone has it.
+    /// Those of the built-in trainer.
+    pub(super) fn builtin() -> &'static Self {
+        &KEYS
+    }
+
+    /// Those of a trainer of the user's own that has the settings `params`.
+    pub(super) fn own(params: Section) -> Self {
+        let mut keys = Self::new(schemars::schema_for!(Own).as_value());
+        keys.sections.retain(|section| section.name != PARAMS);
+        keys.sections.push(params);
+        keys
+    }
+
+    /// Whether the built-in trainer trains.
+    pub(super) fn are_builtin(&self) -> bool {
+        self.section(PARAMS).is_none()
+    }
+
+    /// What `name` stands for: a setting of a trainer of the user's own, a section, a path such as
+    /// `train.batch_size`, or a key's own name where one section alone has it.
     pub(super) fn find(&'static self, name: &str) -> Result<Target, NameError> {
+        if let Some(params) = self.section(PARAMS)
+            && let Some(key) = params.key(name)
+        {
+            return Ok(Target::Key(params, key));
+        }
         if let Some(section) = self.section(name) {
             return Ok(Target::Section(section));
         }
@@ -108,6 +134,11 @@ impl Keys {
         self.sections.iter().filter_map(move |section| Some((section, section.key(name)?)))
     }
 
+    /// The section that has a key of this name.
+    pub(super) fn home(&'static self, name: &str) -> Option<&'static str> {
+        Some(&self.named(name).next()?.0.name)
+    }
+
     /// The name most like `written`: of a key, a path or a section.
     pub(super) fn nearest(&self, written: &str) -> Option<&str> {
         let names = self.sections.iter().flat_map(|section| {
@@ -122,6 +153,7 @@ impl Keys {
         let lines: Vec<_> = self
             .sections
             .iter()
+            .filter(|section| !section.keys.is_empty())
             .map(|section| format!("[{}] {}", section.name, section.listing()))
             .collect();
         lines.join("\n")
@@ -157,6 +189,13 @@ impl Section {
     pub(super) fn listing(&self) -> String {
         let names: Vec<_> = self.keys.iter().map(|key| key.name.as_str()).collect();
         names.join(", ")
+    }
+}
+
+impl Key {
+    /// Whether it is a setting of a trainer of the user's own.
+    pub(super) fn is_own(&self) -> bool {
+        self.path.strip_prefix(PARAMS).is_some_and(|rest| rest.starts_with('.'))
     }
 }
 

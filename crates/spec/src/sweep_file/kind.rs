@@ -21,6 +21,10 @@ pub(super) enum Kind {
     Path,
     /// Not empty.
     Name,
+    /// Any text.
+    Text,
+    /// Whatever JSON can say too.
+    Anything,
     /// These keys and no other.
     Table(Vec<TableKey>),
     /// Any keys, each with such a value.
@@ -100,8 +104,22 @@ impl Kind {
                 Self::Table(keys.map(key).collect())
             }
             _ => unreachable!(
-                "`Config` has a setting of a kind that sweep files do not know: {schema}"
+                "a configuration has a setting of a kind that sweep files do not know: {schema}"
             ),
+        }
+    }
+
+    /// The kind of values that are like `value`: of its type.
+    pub(super) fn like(value: &Value) -> Self {
+        const ANY: Bounds = Bounds { min: None, above: None, max: None, below: None };
+        match value {
+            Value::Text(_) => Self::Text,
+            Value::Integer(_) => Self::Integer(ANY),
+            Value::Float(_) => Self::Number(ANY),
+            Value::Boolean(_) => Self::Boolean,
+            Value::Array(_) => Self::List(Box::new(Self::Anything)),
+            Value::Table(_) => Self::Map(Box::new(Self::Anything)),
+            Value::Date | Value::HugeNumber => Self::Anything,
         }
     }
 
@@ -141,7 +159,17 @@ impl Kind {
             (Self::Path | Self::Name, Value::Text(text)) if text.is_empty() => {
                 "this is empty".to_owned()
             }
-            (Self::Path | Self::Name, Value::Text(_)) => return None,
+            (Self::Path | Self::Name | Self::Text, Value::Text(_)) => return None,
+            (Self::Anything, Value::Float(number)) if !number.is_finite() => {
+                format!("{number} is not a finite number")
+            }
+            (Self::Anything, Value::Array(items)) => {
+                return items.iter().find_map(|item| self.mismatch(item));
+            }
+            (Self::Anything, Value::Table(entries)) => {
+                return entries.iter().find_map(|entry| self.mismatch(&entry.value));
+            }
+            (Self::Anything, value) if !matches!(value, Value::Date) => return None,
             (Self::Table(keys), Value::Table(entries)) => {
                 return table_mismatch(keys, entries, &node.span);
             }
@@ -176,7 +204,9 @@ impl Kind {
             (Self::Integer(_), Value::Float(number)) if number.fract() == 0.0 => {
                 Some(format!("without the decimal point: {number:.0}"))
             }
-            (Self::Path, Value::Date) => Some("put it in quotes".to_owned()),
+            (Self::Path | Self::Text | Self::Anything, Value::Date) => {
+                Some("put it in quotes".to_owned())
+            }
             (Self::Pair(_), Value::Integer(_) | Value::Float(_)) => Some(PAIR.to_owned()),
             _ => None,
         }
@@ -218,7 +248,10 @@ impl Kind {
             Self::Integer(_) => matches!(value, Value::Integer(_)),
             Self::Number(_) => matches!(value, Value::Integer(_) | Value::Float(_)),
             Self::Boolean => matches!(value, Value::Boolean(_)),
-            Self::Words(_) | Self::Path | Self::Name => matches!(value, Value::Text(_)),
+            Self::Words(_) | Self::Path | Self::Name | Self::Text => {
+                matches!(value, Value::Text(_))
+            }
+            Self::Anything => true,
             Self::Table(_) | Self::Map(_) => matches!(value, Value::Table(_)),
             Self::List(_) | Self::Pair(_) => matches!(value, Value::Array(_)),
             Self::OneOf(kinds) => kinds.iter().any(|kind| kind.has_type_of(value)),
@@ -375,6 +408,8 @@ impl Kind {
             Self::Words(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
             Self::Path => vec!["a path in quotes".to_owned()],
             Self::Name => vec!["a name in quotes".to_owned()],
+            Self::Text => vec!["text in quotes".to_owned()],
+            Self::Anything => vec!["text, a number, true, false, a list or a table".to_owned()],
             Self::Table(keys) => {
                 let key = |key: &TableKey| match key.required {
                     true => format!("{} = ...", key.name),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::Problem;
-use super::keys::{KEYS, NameError, Section, Target};
+use super::keys::{NameError, PARAMS, Section, Target};
 use super::source::{Place, Reader};
 use super::value::{Entry, Node, Value};
 
@@ -81,7 +81,8 @@ impl Layer {
             (Target::Section(section), Value::Boolean(false)) if section.optional => Change::Remove,
             (Target::Section(section), value) => {
                 let label = format!("this is {}", value.kind());
-                reader.report(&node.span, label, not_a_section(section));
+                let problem = not_a_section(section, reader.keys.home(&section.name));
+                reader.report(&node.span, label, problem);
                 return;
             }
             (Target::Key(_, key), Value::Boolean(false)) if key.optional => Change::Remove,
@@ -119,7 +120,7 @@ impl Layer {
                     self.read(Target::Key(section, key), &entry.key_span, &entry.value, reader);
                 }
                 None => {
-                    let label = match (section.nearest(&entry.key), home(&entry.key)) {
+                    let label = match (section.nearest(&entry.key), reader.keys.home(&entry.key)) {
                         (Some(name), _) => format!("did you mean `{name}`?"),
                         (None, Some(home)) => format!("this belongs in [{home}]"),
                         (None, None) => "unknown key".to_owned(),
@@ -129,7 +130,7 @@ impl Layer {
                         section.name,
                         shown(&entry.key)
                     ))
-                    .with_help(format!("its keys are {}", section.listing()));
+                    .with_help(keys_of(section));
                     reader.report(&entry.key_span, label, problem);
                 }
             }
@@ -191,12 +192,13 @@ impl Setting {
 
 /// What a name stands for in a place where every key may be named.
 pub(super) fn find(name: &str, span: &Range<usize>, reader: &mut Reader<'_>) -> Option<Target> {
-    let (problem, label) = match KEYS.find(name) {
+    let keys = reader.keys;
+    let (problem, label) = match keys.find(name) {
         Ok(target) => return Some(target),
         Err(NameError::Unknown) => (
             Problem::new(format!("there is no key {}", shown(name)))
-                .with_help(format!("the keys are\n{}", KEYS.listing())),
-            match KEYS.nearest(name) {
+                .with_help(format!("the keys are\n{}", keys.listing())),
+            match keys.nearest(name) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => "unknown key".to_owned(),
             },
@@ -211,7 +213,7 @@ pub(super) fn find(name: &str, span: &Range<usize>, reader: &mut Reader<'_>) -> 
     None
 }
 
-fn not_a_section(section: &Section) -> Problem {
+fn not_a_section(section: &Section, home: Option<&str>) -> Problem {
     let name = &section.name;
     let problem = if section.optional {
         Problem::new(format!("`{name}` must be a table of settings, or true or false"))
@@ -219,15 +221,21 @@ fn not_a_section(section: &Section) -> Problem {
         Problem::new(format!("`{name}` must be a table of settings"))
     };
     // Such as `train`, the folder of training images.
-    match home(name) {
+    match home {
         Some(home) => problem.with_help(format!("or is `{home}.{name}` meant?")),
-        None => problem.with_help(format!("its keys are {}", section.listing())),
+        None => problem.with_help(keys_of(section)),
     }
 }
 
-/// The section that has a key of this name.
-pub(super) fn home(name: &str) -> Option<&'static str> {
-    Some(&KEYS.named(name).next()?.0.name)
+fn keys_of(section: &Section) -> String {
+    let listing = section.listing();
+    match (section.name.as_str(), listing.as_str()) {
+        (PARAMS, "") => "no file has a [params] that declares them".to_owned(),
+        (PARAMS, _) => format!(
+            "its keys are {listing}; the file that the others extend declares them in its [params]"
+        ),
+        _ => format!("its keys are {listing}"),
+    }
 }
 
 /// A name from a file as messages show it.

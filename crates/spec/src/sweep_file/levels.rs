@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::baseline;
 use super::error::Problem;
-use super::keys::{KEYS, Target};
+use super::keys::{Keys, Target};
 use super::layer::{Layer, find, shown};
 use super::range::WrittenRange;
 use super::source::{Place, Reader, Source};
@@ -61,8 +61,8 @@ impl WrittenFactor {
         let place = reader.place(&entry.key_span);
         let items = match &node.value {
             Value::Boolean(false) => {
-                let levels = Written::Off;
-                return Some(Self { target: KEYS.find(&name).ok(), name, place, levels });
+                let target = reader.keys.find(&name).ok();
+                return Some(Self { target, name, place, levels: Written::Off });
             }
             Value::Array(items) => items,
             Value::Table(entries) if WrittenRange::is_meant(entries) => {
@@ -89,7 +89,7 @@ impl WrittenFactor {
             return None;
         }
         let all_tables = items.iter().all(|item| matches!(item.value, Value::Table(_)));
-        let target = match KEYS.find(&name) {
+        let target = match reader.keys.find(&name) {
             Ok(target) => Some(target),
             Err(_) if all_tables && is_line(&name) => None,
             Err(_) => Some(find(&name, &entry.key_span, reader)?),
@@ -112,9 +112,9 @@ impl WrittenFactor {
     }
 
     /// Whether a file may call it so.
-    pub(super) fn is_called(&self, name: &str) -> bool {
+    pub(super) fn is_called(&self, name: &str, keys: &'static Keys) -> bool {
         let is_target = |target: Target| self.target.is_some_and(|own| own.path() == target.path());
-        self.name == name || KEYS.find(name).is_ok_and(is_target)
+        self.name == name || keys.find(name).is_ok_and(is_target)
     }
 
     /// The levels that it lists, each to be put together with those of others.

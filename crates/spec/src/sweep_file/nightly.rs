@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::document::{entries_of, table, unknown_in};
 use super::error::{LoadError, Problem};
+use super::keys::Keys;
 use super::levels::line;
 use super::scalars;
 use super::source::{Reader, Source};
@@ -53,7 +54,7 @@ pub fn load_nightly(file: &Path) -> Result<Nightly, LoadError> {
 /// The file's content; none only when there are problems.
 fn resolve(file: &Path, problems: &mut Vec<Problem>) -> Option<Nightly> {
     let source = Source::read(file, 0).map_err(|problem| problems.push(problem)).ok()?;
-    let mut reader = Reader { source: &source, problems };
+    let mut reader = Reader { source: &source, problems, keys: Keys::builtin() };
     let entries = entries_of(&mut reader)?;
     let mut sweeps = None;
     let mut nightly = Nightly {

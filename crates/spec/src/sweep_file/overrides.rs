@@ -7,6 +7,7 @@ use std::str::FromStr;
 use toml::de::DeValue;
 
 use super::error::Problem;
+use super::keys::Keys;
 use super::layer::{Layer, find};
 use super::source::{Reader, Source};
 use super::value::{Node, Value};
@@ -50,9 +51,15 @@ pub enum ParseOverrideError {
 
 impl Override {
     /// The change as a layer. `folder` is the working directory.
-    pub(super) fn layer(&self, folder: &Path, order: usize, problems: &mut Vec<Problem>) -> Layer {
+    pub(super) fn layer(
+        &self,
+        folder: &Path,
+        order: usize,
+        keys: &'static Keys,
+        problems: &mut Vec<Problem>,
+    ) -> Layer {
         let source = Source::new("--set".to_owned(), self.text.clone(), folder.to_owned(), order);
-        let mut reader = Reader { source: &source, problems };
+        let mut reader = Reader { source: &source, problems, keys };
         let mut layer = Layer::default();
         if let Some(target) = find(&self.text[self.key.clone()], &self.key, &mut reader) {
             layer.read(target, &self.key, &self.value, &mut reader);

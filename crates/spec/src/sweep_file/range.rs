@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::Problem;
-use super::keys::{Key, Target};
+use super::keys::{Key, Keys, Target};
 use super::kind::Kind;
 use super::layer::{Layer, shown};
 use super::source::{Place, Reader};
@@ -20,6 +20,8 @@ pub(super) struct WrittenRange {
     whole: bool,
     span: Range<usize>,
     pub(super) place: Place,
+    /// What the file may set.
+    keys: &'static Keys,
 }
 
 impl WrittenRange {
@@ -79,7 +81,7 @@ impl WrittenRange {
             }
             (Some(min), Some(max)) if min < max => {
                 let (span, place) = (node.span.clone(), reader.place(&node.span));
-                return Some(Self { target, min, max, log, whole, span, place });
+                return Some(Self { target, min, max, log, whole, span, place, keys: reader.keys });
             }
             (Some(_), Some(_)) => "`min` is not less than `max`",
             (None, _) => "`min` is missing here",
@@ -107,7 +109,7 @@ impl WrittenRange {
 
     /// A layer that sets the value.
     pub(super) fn layer(&self, node: &Node, problems: &mut Vec<Problem>) -> Layer {
-        let mut reader = Reader { source: &self.place.source, problems };
+        let mut reader = Reader { source: &self.place.source, problems, keys: self.keys };
         let mut layer = Layer::default();
         layer.read(self.target, &self.span, node, &mut reader);
         layer

@@ -1,23 +1,24 @@
 //! The JSON Schema of sweep files, for editors.
 //!
-//! Sections and keys of the baseline come from the schema of [`Config`], as everything else about them
+//! Sections and keys of the baseline come from the schema of [`Own`], as everything else about them
 //! does; the keys that only a file has are written here, and a test holds them to those that are read.
 
 use serde_json::{Map, Value, json};
 
 use super::document::own_keys;
-use super::keys::KEYS;
+use super::keys::{KEYS, PARAMS};
 use super::{schedule, score, slurm};
-use crate::config::Config;
+use crate::config::Own;
 
 /// The JSON Schema of sweep files. It knows names, types and words; what hangs on several keys together
 /// only reading a file can tell.
 pub fn json_schema() -> Value {
-    let config = schemars::schema_for!(Config).to_value();
+    let config = schemars::schema_for!(Own).to_value();
     let mut definitions = config["$defs"].as_object().cloned().unwrap_or_default();
     let mut sections = Map::new();
-    for section in &KEYS.sections {
-        let own = &config["properties"][&section.name];
+    let builtin = KEYS.sections.iter().map(|section| (section.name.as_str(), Some(section)));
+    for (name, section) in builtin.chain([("trainer", None)]) {
+        let own = &config["properties"][name];
         let table = followed(own, &config);
         let mut schema = json!({ "type": "object", "additionalProperties": false });
         for word in ["title", "description"] {
@@ -27,15 +28,22 @@ pub fn json_schema() -> Value {
         }
         let keys = table["properties"].as_object().cloned().unwrap_or_default();
         let keys = keys.into_iter().map(|(name, key)| {
-            let optional = section.key(&name).is_some_and(|key| key.optional);
+            let key_of = section.and_then(|section| section.key(&name));
+            let optional = key_of.is_some_and(|key| key.optional);
             (name, if optional { or_off(key) } else { key })
         });
         schema["properties"] = Value::Object(keys.collect());
-        let schema = if section.optional { or_switch(schema) } else { schema };
-        let name = format!("section_{}", section.name);
-        sections.insert(section.name.clone(), json!({ "$ref": format!("#/$defs/{name}") }));
-        definitions.insert(name, schema);
+        let schema = if section.is_some_and(|section| section.optional) {
+            or_switch(schema)
+        } else {
+            schema
+        };
+        let definition = format!("section_{name}");
+        sections.insert(name.to_owned(), json!({ "$ref": format!("#/$defs/{definition}") }));
+        definitions.insert(definition, schema);
     }
+    let params = "Settings of a trainer of your own.";
+    sections.insert(PARAMS.to_owned(), json!({ "description": params, "type": "object" }));
     let mut properties = sections.clone();
     for key in own_keys() {
         properties.insert(key.to_owned(), own_key(key, &sections));

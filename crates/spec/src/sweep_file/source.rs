@@ -8,6 +8,7 @@ use std::sync::Arc;
 use miette::NamedSource;
 
 use super::error::Problem;
+use super::keys::Keys;
 use super::suggest::nearest;
 
 /// A sweep file holds some dozens of lines; what is larger is another file, given by mistake.
@@ -34,6 +35,8 @@ pub(super) struct Place {
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Arc<Source>,
     pub(super) problems: &'a mut Vec<Problem>,
+    /// What may be set.
+    pub(super) keys: &'static Keys,
 }
 
 impl Source {
@@ -68,6 +71,11 @@ impl Source {
                     .with_help("save the file as UTF-8"))
             }
         }
+    }
+
+    /// What paths in it are relative to.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn name(&self) -> &str {

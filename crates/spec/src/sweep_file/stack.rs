@@ -6,17 +6,20 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_path_to_error::Error as PathError;
 
-use super::check::{Violation, check, idle_augmentation};
+use super::check::{Violation, check, check_own, idle_augmentation};
 use super::error::Problem;
-use super::keys::{KEYS, Key, Target};
+use super::keys::{Key, Keys, Target};
+use super::kind::Kind;
 use super::layer::{Change, Layer};
 use super::source::{Place, Source};
 use super::value::{Node, Value};
-use crate::config::{Augment, Backbone, Config};
+use crate::config::{Augment, Backbone, Builtin, Config, Own};
 
 /// Layers on top of each other: what holds of each key, and where it is written.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Stack {
+    /// What may be set.
+    known: &'static Keys,
     keys: BTreeMap<&'static str, Standing>,
     /// Those that are on because some layer says so.
     sections: BTreeMap<&'static str, Standing>,
@@ -34,6 +37,16 @@ struct Standing {
 }
 
 impl Stack {
+    /// Nothing, where `keys` may be set.
+    pub(super) fn new(keys: &'static Keys) -> Self {
+        Self { known: keys, keys: BTreeMap::new(), sections: BTreeMap::new(), height: 0 }
+    }
+
+    /// What may be set.
+    pub(super) fn keys(&self) -> &'static Keys {
+        self.known
+    }
+
     /// Puts a layer on top.
     pub(super) fn push(&mut self, layer: &Layer) {
         self.height += 1;
@@ -78,8 +91,19 @@ impl Stack {
             return None;
         }
         let table = self.table(problems)?;
-        match serde_path_to_error::deserialize::<_, Config>(table) {
-            Ok(mut config) => {
+        let config = match self.known.are_builtin() {
+            true => serde_path_to_error::deserialize::<_, Builtin>(table).map(Config::from),
+            false => serde_path_to_error::deserialize::<_, Own>(table).map(Config::from),
+        };
+        match config {
+            Ok(Config::Own(config)) => {
+                let violations = check_own(&config);
+                if violations.is_empty() {
+                    return Some(Config::Own(config));
+                }
+                problems.extend(violations.iter().map(|violation| self.locate(violation)));
+            }
+            Ok(Config::Builtin(mut config)) => {
                 let mut violations = check(&config);
                 // Among other problems may be the change that is missing, misspelt.
                 if problems.is_empty() {
@@ -88,7 +112,7 @@ impl Stack {
                 }
                 if violations.is_empty() {
                     config.augment = config.augment.and_then(Augment::effective);
-                    return Some(config);
+                    return Some(Config::Builtin(config));
                 }
                 problems.extend(violations.iter().map(|violation| self.locate(violation)));
             }
@@ -105,7 +129,7 @@ impl Stack {
     /// Keys that must be written and are not.
     fn missing(&self, file: &Arc<Source>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for section in &KEYS.sections {
+        for section in &self.known.sections {
             let on = self.sections.get(section.name.as_str());
             let is_missing =
                 |key: &&Key| key.required && !self.keys.contains_key(key.path.as_str());
@@ -127,7 +151,7 @@ impl Stack {
     /// The settings as serde reads them, with absolute paths.
     fn table(&self, problems: &mut Vec<Problem>) -> Option<toml::Table> {
         let mut root = toml::Table::new();
-        for section in &KEYS.sections {
+        for section in &self.known.sections {
             if section.optional && !self.sections.contains_key(section.name.as_str()) {
                 continue;
             }
@@ -147,10 +171,32 @@ impl Stack {
                     }
                 }
             }
+            if section.name == "trainer" {
+                self.add_folder(&mut table, problems)?;
+            }
             root.insert(section.name.clone(), table.into());
         }
         fill_in_image_size(&mut root);
         Some(root)
+    }
+
+    /// The folder of the file that says `trainer.command`, which is there.
+    fn add_folder(&self, trainer: &mut toml::Table, problems: &mut Vec<Problem>) -> Option<()> {
+        let Standing { place, .. } = self.keys.get("trainer.command")?;
+        match place.source.folder().to_str() {
+            Some(folder) => {
+                trainer.insert("folder".to_owned(), folder.into());
+                Some(())
+            }
+            None => {
+                problems.push(
+                    Problem::new(format!("{} is not UTF-8", place.source.folder().display()))
+                        .at(place, "in a folder whose name is not UTF-8")
+                        .with_help("rename the folder, or move the sweep file"),
+                );
+                None
+            }
+        }
     }
 
     /// A violation with the places that brought it about, the topmost layer's first: that is the one
@@ -206,6 +252,10 @@ fn written(key: &Key, value: &Value, place: &Place) -> Result<toml::Value, Probl
                     .at(place, "relative to a folder whose name is not UTF-8")
                     .with_help("rename the folder, or move the sweep file")),
             }
+        }
+        // One number has one name. Of the built-in keys some mean another thing by a whole one.
+        Value::Integer(number) if key.is_own() && matches!(key.kind, Kind::Number(_)) => {
+            Ok((*number as f64).into())
         }
         value => Ok(plain(value)),
     }

@@ -2,7 +2,7 @@
 
 use miette::Diagnostic;
 use serde::Serialize;
-use spec::config::{Config, Model, Weights};
+use spec::config::{Builtin, Model, Weights};
 use spec::protocol::{Event, LayerRow, LayersOrder, Order};
 use spec::sweep::{Setting, Sweep};
 use thiserror::Error;
@@ -59,6 +59,19 @@ pub(super) fn layers(args: &cli::Plan, console: &Console) -> Result<u8, Failure>
     Ok(exit::DONE)
 }
 
+/// Layers that only another trainer knows.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the layers of {sweep} are its own trainer's: they cannot be listed")]
+struct NotOurs {
+    sweep: String,
+}
+
+impl Ends for NotOurs {
+    fn exit_code(&self) -> u8 {
+        exit::USAGE
+    }
+}
+
 /// The models of a sweep that differ in their layers, each with the rows that train it.
 fn orders(
     sweep: &Sweep,
@@ -78,6 +91,9 @@ fn orders(
         (settings.join(", "), &combination.config)
     });
     for (row, config) in baseline.chain(levels).chain(combinations) {
+        let Some(config) = config.builtin() else {
+            return Err(NotOurs { sweep: sweep.name.clone() }.into());
+        };
         let order = order(config, datasets.count_classes(&config.data)? as u32);
         match orders.iter_mut().find(|(other, _)| *other == order) {
             Some((_, rows)) => rows.push(row),
@@ -88,7 +104,7 @@ fn orders(
 }
 
 /// What of a configuration has to do with layers.
-fn order(config: &Config, classes: u32) -> LayersOrder {
+fn order(config: &Builtin, classes: u32) -> LayersOrder {
     let model = Model { weights: Weights::None, ..config.model.clone() };
     LayersOrder { model, image_size: config.data.image_size, classes }
 }

@@ -13,7 +13,8 @@ use crate::exit::Failure;
 use crate::gpus::{self, Driver, FreeMemory};
 use crate::worker::Program;
 
-/// What there is to share out. A worker is asked for GPUs only where they matter and where there is
+/// What there is to share out. A worker of the user's own is not asked: the driver alone tells. The built-in
+/// one is asked for GPUs only where they matter and where there is
 /// a driver: it takes a second to answer.
 fn machine(program: &Program, devices: &Devices, cores: usize) -> Result<Machine, Failure> {
     let without = Machine { cores, gpus: Vec::new() };
@@ -28,7 +29,11 @@ fn machine(program: &Program, devices: &Devices, cores: usize) -> Result<Machine
     if *devices == Devices::Auto && !there() {
         return Ok(without);
     }
-    let found = program.probe()?.cuda_devices;
+    let found = match (program.is_builtin(), &driver) {
+        (true, _) => program.probe()?.cuda_devices,
+        (false, Ok(driver)) => driver.gpus().map_or(0, |gpus| gpus.len()),
+        (false, Err(_)) => 0,
+    };
     if found == 0 {
         return Ok(without);
     }
@@ -71,12 +76,12 @@ pub(super) fn free_memory(
     }
 }
 
-/// The slots that `schedule` makes of this machine, of which `cores` are ours, and the worker for them.
+/// The slots that `schedule` makes of this machine for `program`; `cores` of it are ours.
 pub(super) fn slots(
     schedule: &Schedule,
     cores: usize,
-) -> Result<(Vec<SlotSpec>, Program), Failure> {
-    let program = Program::find()?;
-    let machine = machine(&program, &schedule.devices, cores)?;
-    Ok((devices::share_out(&schedule.devices, schedule.per_device, &machine)?, program))
+    program: &Program,
+) -> Result<Vec<SlotSpec>, Failure> {
+    let machine = machine(program, &schedule.devices, cores)?;
+    Ok(devices::share_out(&schedule.devices, schedule.per_device, &machine)?)
 }

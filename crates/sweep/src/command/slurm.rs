@@ -31,7 +31,7 @@ use crate::slurm::submit::{Order, Prepared, Submitted, look, prepare, submit};
 use crate::slurm::{Cluster, Queue, Submission};
 use crate::store::{ReadError, Store};
 use crate::strategy::Evidence;
-use crate::worker::Program;
+use crate::trainer;
 use ::weights::folder::WeightsFolder;
 
 /// So many tasks Slurm's arrays have at most where nobody can be asked: its own default.
@@ -171,8 +171,9 @@ impl Asked {
             _ => String::new(),
         };
         // A worker that is missing is missing on the nodes too.
-        let program = Program::find()?;
-        let train = env::var_os("SWEEP_TRAIN").map(|_| program.path().to_owned());
+        let program = trainer::program(sweeps.iter().map(|sweep| &sweep.baseline))?;
+        let named = env::var_os("SWEEP_TRAIN").filter(|_| program.is_builtin());
+        let train = named.map(|_| program.path().to_owned());
         Ok(Self {
             sweeps: sweeps.iter().map(|sweep| sweep.name.clone()).collect(),
             slurm,

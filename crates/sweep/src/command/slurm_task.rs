@@ -18,6 +18,7 @@ use crate::schedule::Policy;
 use crate::slurm::task::{Place, TaskError, Warning};
 use crate::slurm::{Cluster, TaskOrder};
 use crate::store::{ReadError, Store, read_mapping, read_plan, read_task};
+use crate::trainer;
 
 /// Runs what the task has and nobody has done or is at.
 pub(super) fn task(
@@ -71,7 +72,8 @@ fn work(
     }
     // Where Slurm binds no processes to cores, the machine's own are not all ours.
     let cores = place.cpus.map_or(cores(), |given| cores().min(given.get()));
-    let (slots, program) = slots(&order.schedule, cores)?;
+    let program = trainer::program(open.iter().map(|work| &work.config))?;
+    let slots = slots(&order.schedule, cores, &program)?;
     let memory = free_memory(order.wait_free_memory.map(ByteSize::b), &slots)?;
     let slots = &slots[..slots.len().min(open.len())];
     let policy = Policy::new(&order.schedule, None);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use spec::config::Config;
 use spec::protocol::Order;
 use spec::run_id::RunId;
 
@@ -79,7 +80,7 @@ impl Station {
         self.worker.is_some()
     }
 
-    pub(super) fn send(&self, order: Order) {
+    pub(super) fn send(&self, order: Order<Config>) {
         if let Some(worker) = &self.worker {
             worker.send(order);
         }

@@ -110,7 +110,7 @@ fn subject(results: &ResultsDir, plan: &Plan) -> Result<Subject, ReadError> {
     let all = |of: &dyn Fn(&RunConfig) -> Option<String>| named(configs.iter().filter_map(of));
     Ok(Subject {
         configurations: all(&|run| Some(without_paths(&run.config))),
-        train: all(&|run| Some(run.fingerprints.train.clone())),
+        train: all(&|run| run.fingerprints.train.clone()),
         validation: all(&|run| run.fingerprints.validation.clone()),
         test: all(&|run| run.fingerprints.test.clone()),
         weights: all(&|run| run.fingerprints.weights.clone()),

@@ -23,7 +23,8 @@ pub(super) fn activity(activity: &Activity<'_>) -> String {
         Activity::Epoch { label, others, epochs, metrics } => {
             let (beside, epoch) = (beside(*others), metrics.epoch);
             let fold = metrics.fold.map(|fold| format!("fold {fold}, ")).unwrap_or_default();
-            format!("{label}{beside}: {fold}epoch {epoch}/{epochs}, {}", loss(metrics))
+            let of = epochs.map(|epochs| format!("/{epochs}")).unwrap_or_default();
+            format!("{label}{beside}: {fold}epoch {epoch}{of}{}", loss(metrics))
         }
     }
 }
@@ -34,9 +35,10 @@ fn beside(others: usize) -> String {
 }
 
 fn loss(metrics: &EpochMetrics) -> String {
-    match metrics.val_loss {
-        Some(val_loss) => format!("val_loss {val_loss:.4}"),
-        None => format!("loss {:.4}", metrics.loss),
+    match (metrics.val_loss, metrics.loss) {
+        (Some(val_loss), _) => format!(", val_loss {val_loss:.4}"),
+        (None, Some(loss)) => format!(", loss {loss:.4}"),
+        (None, None) => String::new(),
     }
 }
 
@@ -52,8 +54,8 @@ pub fn ended_line(
     let how = match outcome {
         Outcome::Finished(finished) => {
             let evaluation = finished.test.or(finished.validation);
-            let score = match evaluation {
-                Some(evaluation) => format!("{:.4}", evaluation.accuracy()),
+            let score = match evaluation.map(|told| told.accuracy()).or(finished.score) {
+                Some(score) => format!("{score:.4}"),
                 None => "finished".to_owned(),
             };
             let epochs = if finished.epochs == 1 { "epoch" } else { "epochs" };
@@ -88,16 +90,16 @@ mod tests {
         let metrics = EpochMetrics {
             fold: None,
             epoch: 3,
-            loss: 0.5,
-            accuracy: 0.5,
+            loss: Some(0.5),
+            accuracy: Some(0.5),
             val_loss: None,
             val_accuracy: None,
             val_auc: None,
-            learning_rate: 1e-4,
+            learning_rate: Some(1e-4),
             seconds: 0.1,
         };
         let folded = &EpochMetrics { fold: Some(2), ..metrics };
-        let (label, epochs, metrics) = ("batch_size=16 seed 3", 50, &metrics);
+        let (label, epochs, metrics) = ("batch_size=16 seed 3", Some(50), &metrics);
         let lines = [
             Activity::Run { label, others: 0 },
             Activity::Run { label, others: 1 },
@@ -122,6 +124,7 @@ mod tests {
                 stopped_early: None,
                 validation: None,
                 test,
+                score: None,
                 folds: Vec::new(),
             })
         };

@@ -61,6 +61,7 @@ impl Entry {
         match self.basis? {
             Basis::Test => finished.test.map(|test| test.accuracy()),
             Basis::Validation => self.validation(),
+            Basis::Trainer => finished.score,
             Basis::Leaderboard | Basis::Nothing => None,
         }
     }
@@ -70,7 +71,7 @@ impl Entry {
     pub fn measured(&self) -> Option<f64> {
         match self.basis? {
             Basis::Leaderboard => self.validation(),
-            Basis::Test | Basis::Validation | Basis::Nothing => self.score(),
+            Basis::Test | Basis::Validation | Basis::Trainer | Basis::Nothing => self.score(),
         }
     }
 
@@ -131,7 +132,8 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
                 stand_in: false,
             };
             let config = entry.asked.as_ref().map(|asked| &asked.config);
-            entry.stand_in = config.is_some_and(|config| config.model.weights == Weights::None);
+            let builtin = config.and_then(Config::builtin);
+            entry.stand_in = builtin.is_some_and(|config| config.model.weights == Weights::None);
             entry.basis = basis(&entry, config);
             entries.push(entry);
         }
@@ -145,7 +147,7 @@ fn answers(entry: &Entry) -> Option<Answers> {
     let (set, measured) = match entry.basis? {
         Basis::Test => ("test", finished.test?),
         Basis::Leaderboard | Basis::Validation => ("validation", finished.validation?),
-        Basis::Nothing => return None,
+        Basis::Trainer | Basis::Nothing => return None,
     };
     store::read_answers(&entry.dir, set, measured)
 }
@@ -155,7 +157,11 @@ fn basis(entry: &Entry, config: Option<&Config>) -> Option<Basis> {
     if finished.test.is_some() {
         return Some(Basis::Test);
     }
-    let has_test = config.is_some_and(|config| config.data.test.is_some());
+    if finished.score.is_some() {
+        return Some(Basis::Trainer);
+    }
+    let data = config.and_then(Config::data);
+    let has_test = data.is_some_and(|data| data.test.is_some());
     Some(match (has_test, finished.validation) {
         (true, _) => Basis::Leaderboard,
         (false, Some(_)) => Basis::Validation,

@@ -140,7 +140,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         Some(Basis::Validation) => {
             columns.push(scores("validation accuracy".to_owned(), &|row| row.score));
         }
-        Some(Basis::Test | Basis::Nothing) => {
+        Some(Basis::Test | Basis::Trainer | Basis::Nothing) => {
             columns.push(scores("score".to_owned(), &|row| row.score));
             // By which a chain chooses, and the best of many is told.
             let chooses = table.path.is_some() || table.best.is_some();
@@ -330,6 +330,7 @@ fn of_images(table: &Table, text: &str) -> String {
         Some(Basis::Validation | Basis::Leaderboard) => {
             text.replace("test images", "validation images")
         }
+        Some(Basis::Trainer) => text.replace(" on these test images", ""),
         Some(Basis::Test | Basis::Nothing) | None => text.to_owned(),
     }
 }
@@ -352,6 +353,7 @@ fn measured_on(row: &Row) -> String {
         Some(Basis::Test) => "test images",
         Some(Basis::Leaderboard) => "validation images; awaits leaderboard",
         Some(Basis::Validation) => "validation images",
+        Some(Basis::Trainer) => return "what the trainer says".to_owned(),
         Some(Basis::Nothing) => return "nothing".to_owned(),
         None => return dash(),
     };
@@ -371,7 +373,7 @@ fn worth(table: &Table, format: ScoreFormat) -> Option<String> {
     let what = match table.basis? {
         Basis::Test => "test",
         Basis::Leaderboard | Basis::Validation => "validation",
-        Basis::Nothing => return None,
+        Basis::Trainer | Basis::Nothing => return None,
     };
     Some(format!(
         "One {what} image of {images} is worth {}{}.",

@@ -13,6 +13,8 @@ pub enum Basis {
     Leaderboard,
     /// Validation images: there is no test set.
     Validation,
+    /// Whatever a trainer of the user's own measures: it says a score, and not on how many images.
+    Trainer,
     /// Nothing: neither a test set nor validation images.
     Nothing,
 }

@@ -29,6 +29,7 @@ fn finished() -> Outcome {
         stopped_early: None,
         validation: None,
         test: None,
+        score: None,
         folds: Vec::new(),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 use spec::config::{
-    Augment, Backbone, Config, Freeze, Interpolation, Pooling, Precision, Preprocessing,
+    Augment, Backbone, Builtin, Config, Freeze, Interpolation, Pooling, Precision, Preprocessing,
 };
 use spec::run_id::{Fingerprints, RunId};
 
@@ -25,6 +25,14 @@ const WORTH_FUSING: usize = 8;
 impl Prefix {
     /// The prefix of `config` on what `fingerprints` names, where runs that can be are fused or not.
     pub fn of(config: &Config, fingerprints: &Fingerprints, fuse: bool) -> Self {
+        match config {
+            Config::Builtin(config) => Self::of_builtin(config, fingerprints, fuse),
+            // What runs of another trainer share nobody knows: all of them, as far as we can tell.
+            Config::Own(_) => Self { digest: [0; 32], fused: false },
+        }
+    }
+
+    fn of_builtin(config: &Builtin, fingerprints: &Fingerprints, fuse: bool) -> Self {
         #[derive(Serialize)]
         struct Shared<'a> {
             fingerprints: &'a Fingerprints,

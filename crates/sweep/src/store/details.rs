@@ -136,12 +136,12 @@ mod tests {
         let epochs = [EpochMetrics {
             fold: Some(2),
             epoch: 1,
-            loss: f64::NAN,
-            accuracy: 0.5,
+            loss: Some(f64::NAN),
+            accuracy: Some(0.5),
             val_loss: None,
             val_accuracy: Some(0.25),
             val_auc: None,
-            learning_rate: 1e-4,
+            learning_rate: Some(1e-4),
             seconds: 0.5,
         }];
         let metrics = super::super::tables::metrics(&epochs).unwrap();
@@ -151,7 +151,7 @@ mod tests {
              test,,0001.jpg,,dirty,0.125,0.875\nvalidation,3,d/7.jpg,dirty,cleaned,0.75,0.25\n",
         );
         let read = read_metrics(&dir).unwrap();
-        assert!(read[0].loss.is_nan());
+        assert!(read[0].loss.is_some_and(f64::is_nan));
         assert_eq!(
             (read[0].fold, read[0].val_loss, read[0].val_accuracy),
             (Some(2), None, Some(0.25))

@@ -120,12 +120,12 @@ mod tests {
         let row = |fold, epoch, val_loss| EpochMetrics {
             fold,
             epoch,
-            loss: 0.5,
-            accuracy: 0.75,
+            loss: Some(0.5),
+            accuracy: Some(0.75),
             val_loss,
             val_accuracy: val_loss,
             val_auc: val_loss,
-            learning_rate: 1e-4,
+            learning_rate: Some(1e-4),
             seconds: 0.25,
         };
         insta::assert_snapshot!(text(metrics(&[row(None, 1, Some(1.5)), row(Some(2), 2, None)]).unwrap()), @"

@@ -29,12 +29,12 @@ fn fields<'a>() -> Vec<Field<Row<'a>>> {
     vec![
         Field::whole("fold", |(_, epoch)| epoch.fold.map(u64::from)),
         Field::whole("epoch", |(_, epoch)| Some(epoch.epoch.into())),
-        Field::number("loss", |(_, epoch)| Some(epoch.loss)),
-        Field::number("accuracy", |(_, epoch)| Some(epoch.accuracy)),
+        Field::number("loss", |(_, epoch)| epoch.loss),
+        Field::number("accuracy", |(_, epoch)| epoch.accuracy),
         Field::number("val_loss", |(_, epoch)| epoch.val_loss),
         Field::number("val_accuracy", |(_, epoch)| epoch.val_accuracy),
         Field::number("val_auc", |(_, epoch)| epoch.val_auc),
-        Field::number("learning_rate", |(_, epoch)| Some(epoch.learning_rate)),
+        Field::number("learning_rate", |(_, epoch)| epoch.learning_rate),
         Field::number("seconds", |(_, epoch)| Some(epoch.seconds)),
     ]
 }

@@ -25,6 +25,7 @@ fn fields<'a>() -> Vec<Field<Stands<'a>>> {
                 Basis::Test => "test",
                 Basis::Leaderboard => "leaderboard",
                 Basis::Validation => "validation",
+                Basis::Trainer => "trainer",
                 Basis::Nothing => "nothing",
             };
             Some(word.to_owned())

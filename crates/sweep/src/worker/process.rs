@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use spec::config::Config;
 use spec::protocol::Order;
 
 use super::{Line, Lines, Program, orphans};
@@ -50,7 +51,7 @@ pub struct Worker {
     child: Child,
     group: Pid,
     /// Dropped to close stdin.
-    orders: Option<Sender<Order>>,
+    orders: Option<Sender<Order<Config>>>,
 }
 
 impl Worker {
@@ -68,9 +69,8 @@ impl Worker {
         to: &SyncSender<M>,
     ) -> io::Result<Self> {
         let mark = orphans::mark(&Process::this()?, id.start);
-        let mut command = Command::new(program.path());
+        let mut command = program.command(spec.device, spec.threads);
         command
-            .args(["--device", spec.device, "--threads", &spec.threads.to_string()])
             .envs(spec.environment.iter().map(|(name, value)| (name, value)))
             .env(orphans::MARK, &mark)
             .stdin(Stdio::piped())
@@ -99,7 +99,7 @@ impl Worker {
     }
 
     /// Sends an order. One that cannot arrive any more is lost: [`Heard::Ended`] will follow.
-    pub fn send(&self, order: Order) {
+    pub fn send(&self, order: Order<Config>) {
         if let Some(orders) = &self.orders {
             let _ = orders.send(order);
         }
@@ -151,9 +151,9 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Makes the kernel kill the worker when the orchestrator dies, however it dies.
+/// Makes the kernel kill a process when the one that starts it dies, however it dies.
 #[expect(unsafe_code, reason = "`pre_exec` is the only way to run code between fork and exec")]
-fn die_with_us(command: &mut Command) {
+pub(crate) fn die_with_us(command: &mut Command) {
     let us = rustix::process::getpid();
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prctl` and `getppid`
     // are plain system calls, made without allocation or locks; building an `io::Error` from a number
@@ -234,8 +234,8 @@ fn wait_for_end<M: From<(WorkerId, Heard)> + Send + 'static>(
     });
 }
 
-fn write_orders(mut stdin: ChildStdin) -> Sender<Order> {
-    let (orders, inbox) = mpsc::channel::<Order>();
+fn write_orders(mut stdin: ChildStdin) -> Sender<Order<Config>> {
+    let (orders, inbox) = mpsc::channel::<Order<Config>>();
     thread::spawn(move || {
         for order in inbox {
             let Ok(mut line) = serde_json::to_vec(&order) else { continue };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use serde::Deserialize;
+use spec::config::Trainer;
 use thiserror::Error;
 
 use crate::exit::{self, Ends};
@@ -16,9 +17,22 @@ use crate::process;
 /// How long a worker may take to say what it finds: CUDA over a slow network takes a minute to load.
 const PROBE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The worker's executable.
+/// The worker's executable, and how it is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program(PathBuf);
+pub struct Program {
+    file: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// The built-in trainer.
+    Builtin,
+    /// This program itself, which starts others.
+    Adapter,
+    /// A worker of the user's own, with these arguments, in this folder.
+    Own { arguments: Vec<String>, folder: PathBuf },
+}
 
 /// There is no worker.
 #[derive(Debug, Error, Diagnostic)]
@@ -101,12 +115,55 @@ impl Program {
                 env::current_exe().map_err(ProgramError::Nowhere)?.with_file_name("sweep-train")
             }
         };
-        if file.is_file() { Ok(Self(file)) } else { Err(ProgramError::Missing { file }) }
+        if file.is_file() {
+            Ok(Self { file, kind: Kind::Builtin })
+        } else {
+            Err(ProgramError::Missing { file })
+        }
+    }
+
+    /// The adapter, for programs that are no workers.
+    ///
+    /// # Errors
+    /// When this executable cannot be found.
+    pub fn adapter() -> Result<Self, ProgramError> {
+        let file = env::current_exe().map_err(ProgramError::Nowhere)?;
+        Ok(Self { file, kind: Kind::Adapter })
+    }
+
+    /// A worker of the user's own, whose program is `file`.
+    pub fn own(trainer: &Trainer, file: PathBuf) -> Self {
+        let arguments = trainer.command.iter().skip(1).cloned().collect();
+        Self { file, kind: Kind::Own { arguments, folder: trainer.folder.clone() } }
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.file
+    }
+
+    /// Whether it can be asked what it finds.
+    pub fn is_builtin(&self) -> bool {
+        self.kind == Kind::Builtin
+    }
+
+    /// What starts it for a share of `device` with so many threads.
+    pub fn command(&self, device: &str, threads: usize) -> Command {
+        let threads = threads.to_string();
+        let mut command = Command::new(&self.file);
+        match &self.kind {
+            Kind::Builtin => {
+                command.args(["--device", device, "--threads", &threads]);
+            }
+            Kind::Adapter => {
+                command.args(["adapt", "--device", device, "--threads", &threads]);
+            }
+            Kind::Own { arguments, folder } => {
+                command.args(arguments).current_dir(folder);
+                command.env("SWEEP_DEVICE", device).env("SWEEP_THREADS", threads);
+            }
+        }
+        command
     }
 
     /// What it finds on this machine.
@@ -118,9 +175,9 @@ impl Program {
     }
 
     fn probe_within(&self, limit: Duration) -> Result<Probe, ProbeError> {
-        let start = |cause: String| ProbeError::Start { program: self.0.clone(), cause };
+        let start = |cause: String| ProbeError::Start { program: self.file.clone(), cause };
         let output = process::answer(
-            Command::new(&self.0).arg("--probe").env("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+            Command::new(&self.file).arg("--probe").env("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
             limit,
         )
         .map_err(|error| start(error.to_string()))?;
@@ -128,7 +185,7 @@ impl Program {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(start(format!("{}\n{}", output.status, said.trim_end())));
         }
-        let answer = |cause: String| ProbeError::Answer { program: self.0.clone(), cause };
+        let answer = |cause: String| ProbeError::Answer { program: self.file.clone(), cause };
         serde_json::from_slice(&output.stdout).map_err(|error| answer(error.to_string()))
     }
 }
@@ -144,7 +201,9 @@ mod tests {
         let file = folder.path().join("sweep-train");
         fs_err::write(&file, "#!/bin/sh\ntail -f /dev/null\n").unwrap();
         fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let error = Program(file).probe_within(Duration::from_millis(50)).unwrap_err();
+        let error = Program { file, kind: Kind::Builtin }
+            .probe_within(Duration::from_millis(50))
+            .unwrap_err();
         assert!(error.to_string().ends_with("does not start: no answer in 50ms"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use spec::config::Config;
+use spec::config::Builtin as Config;
 use spec::protocol::RunOrder;
 use spec::run_id::RunId;
 use tempfile::TempDir;

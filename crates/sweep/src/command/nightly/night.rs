@@ -31,6 +31,7 @@ use crate::progress::SetAside;
 use crate::report::ScoreFormat;
 use crate::store::StoreError;
 use crate::store::nights::Nights;
+use crate::trainer;
 
 /// How often it is looked whether a GPU is free.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -211,7 +212,8 @@ impl Setting<'_> {
         };
         let devices = self.nightly.devices.clone().unwrap_or(sweep.schedule.devices.clone());
         let schedule = Schedule { devices, ..sweep.schedule.clone() };
-        let (slots, _) = slots(&schedule, cores())?;
+        let program = trainer::program([&sweep.baseline])?;
+        let slots = slots(&schedule, cores(), &program)?;
         let gpus: Vec<&String> = slots.iter().filter_map(|slot| slot.gpu.as_ref()).collect();
         if gpus.is_empty() {
             return Ok(());

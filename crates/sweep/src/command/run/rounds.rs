@@ -23,6 +23,7 @@ use crate::progress::{Progress, SetAside};
 use crate::schedule::Policy;
 use crate::store::Store;
 use crate::strategy::Evidence;
+use crate::trainer;
 use crate::worker::Program;
 
 /// What the rounds of one command have in common.
@@ -88,7 +89,8 @@ impl<'a> Rounds<'a> {
         }
         let most = most.and_then(|most| NonZeroU32::new(most.get() - self.failures));
         let policy = Policy::new(self.schedule, most).until(self.until);
-        let (slots, program) = slots(self.schedule, cores())?;
+        let program = trainer::program(open.iter().map(|work| &work.config))?;
+        let slots = slots(self.schedule, cores(), &program)?;
         let memory = free_memory(self.args.wait_free_memory, &slots)?;
         let places = (slots.as_slice(), memory.as_ref());
         let fuse = !self.args.no_fuse;

@@ -197,6 +197,8 @@ impl<'a> Case<'a> {
 }
 
 fn parity(backbone: config::Backbone, reference: Reference) {
+    // Threads share out sums by their number, and five steps of training make much of how these round.
+    tch::set_num_threads(1);
     let recorded = &recorded(reference.file).networks[reference.network];
     let backbone = Backbone::of(backbone);
     let side = recorded.side as i64;

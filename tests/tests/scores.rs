@@ -43,3 +43,60 @@ fn a_file_of_scores_that_is_none_says_where() {
     let images = bench.sweep(&["report", "--scores", "scores.csv"]);
     assert_eq!(images.code, 2);
 }
+
+/// A sweep whose test images have no labels.
+fn unlabelled(bench: &Bench) {
+    for number in 0..8 {
+        bench.write(&format!("data/plates/000{number}.jpg"), "plate");
+    }
+    let base = bench.read("base.toml").replace("data/test", "data/plates");
+    bench.write("base.toml", &base);
+    assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);
+}
+
+#[test]
+fn scores_stand_beside_what_is_measured_here() {
+    let bench = Bench::new();
+    unlabelled(&bench);
+    let score = |args: &[&str]| bench.sweep(&[&["score"], args].concat());
+    let taken = score(&["batch_size:batch_size=16:1", "0.62500"]);
+    assert_eq!(taken.code, 0, "{}", taken.stderr);
+    assert!(taken.stderr.contains("62500, 5 of 8 images"), "{}", taken.stderr);
+    let odd = score(&["batch_size:batch_size=16:2", "60000"]);
+    assert!(odd.stderr.contains("no number of right answers out of 8"), "{}", odd.stderr);
+    assert_eq!(score(&["batch_size:batch_size=16:1", "0.62500"]).code, 0, "the same again");
+    let other = score(&["batch_size:batch_size=16:1", "0.75"]);
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("has the score 0.62500 already"), "{}", other.stderr);
+    assert_eq!(score(&["batch_size:batch_size=16:1", "0.75", "--replace"]).code, 0);
+    assert_eq!(score(&["batch_size:batch_size=16:1", "75"]).code, 2, "ambiguous");
+    bench.write(
+        "scores.csv",
+        "sweep,factor,level,seed,score\nbatch_size,batch_size,32,1,0.5\nbatch_size,batch_size,64,1,0.25\n",
+    );
+    assert_eq!(score(&["--file", "scores.csv"]).code, 0);
+    let report = bench.sweep(&["report"]).stdout;
+    for words in ["| 67500 ", "| 50000 ", "| 25000 ", "(1 of 2 runs)"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert!(
+        !report.contains("What is measured here ranks"),
+        "all rows have the same here: {report}"
+    );
+}
+
+#[test]
+fn a_command_is_asked_for_scores() {
+    let bench = Bench::new();
+    unlabelled(&bench);
+    let none = bench.sweep(&["score", "--command-of", "batch_size.toml"]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("has no [score] command"), "{}", none.stderr);
+    let command = "\n[score]\ncommand = [\"sh\", \"-c\", \"wc -l < \\\"$0\\\" >&2; grep -c label; echo 0.500\", \"{submission}\"]\n";
+    bench.write("batch_size.toml", &(bench.read("batch_size.toml") + command));
+    let asked = bench.sweep(&["score", "--command-of", "batch_size.toml", "--at-most", "4"]);
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    assert!(asked.stderr.contains("asked for 4 scores"), "{}", asked.stderr);
+    let rest = bench.sweep(&["score", "--command-of", "batch_size.toml"]);
+    assert!(rest.stderr.contains("asked for 2 scores"), "{}", rest.stderr);
+}

@@ -191,6 +191,28 @@ impl Evaluation {
     }
 }
 
+/// `score.json`: what a run scored elsewhere, such as on a leaderboard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExternalScore {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// The score, a fraction.
+    pub score: f64,
+    /// As it was written.
+    pub given: String,
+    /// Test images that it was measured on: those of `submission.csv`; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<u64>,
+    /// Where it came from: the command line, a file, or a command.
+    pub from: String,
+    /// Who took it down: user and machine.
+    pub who: String,
+    /// When, in RFC 3339, UTC.
+    pub when: String,
+}
+
 /// What one epoch measured: a row of `metrics.csv`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpochMetrics {

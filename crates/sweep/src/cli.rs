@@ -75,6 +75,8 @@ pub enum Command {
     Report(Report),
     /// Compare two sweeps, rows, runs or folders of results
     Compare(Compare),
+    /// Take down what runs scored elsewhere, such as on a leaderboard
+    Score(Score),
     /// Say why a run ran, failed or was tried again, what it differs in, and how to have it again
     Explain(Explain),
     /// Print what was said during a run
@@ -293,6 +295,30 @@ pub enum FailOn {
     Worse,
     /// The same, or the same work gave other numbers
     Changed,
+}
+
+/// `sweep score`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["run", "file", "command_of"]))]
+pub struct Score {
+    /// The beginning of a run's id, its folder, its slug, or SWEEP:FACTOR=LEVEL:SEED
+    #[arg(value_name = "RUN", requires = "score")]
+    pub run: Option<String>,
+    /// The score: 0.63440, 63.44% or 63440
+    #[arg(value_name = "SCORE")]
+    pub score: Option<String>,
+    /// Take many from a CSV: `score`, and `run`, or `sweep`, `factor`, `level` and `seed`
+    #[arg(long, value_name = "CSV")]
+    pub file: Option<PathBuf>,
+    /// Ask for those of a sweep's finished runs that have none, by the [score] command of its file
+    #[arg(long, value_name = "SWEEPFILE")]
+    pub command_of: Option<PathBuf>,
+    /// Ask for so many at most, the first seed of each row first
+    #[arg(long, value_name = "N", requires = "command_of")]
+    pub at_most: Option<usize>,
+    /// Take the new score where there is another already
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// `sweep explain`

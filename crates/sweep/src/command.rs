@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod report;
 mod run;
+mod score;
 mod slurm;
 mod slurm_task;
 mod status;
@@ -70,6 +71,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::SlurmTask(args) => slurm_task::task(args, results, console),
         Command::SlurmCollect(args) => slurm_task::collect(args, results, console),
         Command::Compare(args) => compare::compare(args, &results, console),
+        Command::Score(args) => score::score(args, &results, console),
         Command::Explain(args) => explain::explain(args, &results, console),
         Command::Logs(args) => logs::logs(args, &results, console),
         Command::Init(args) => init::init(args, console),

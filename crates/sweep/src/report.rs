@@ -4,6 +4,7 @@ mod alike;
 mod best;
 mod collect;
 mod document;
+mod external;
 mod factorial;
 mod frame;
 pub mod grid;
@@ -24,6 +25,7 @@ pub use alike::Alike;
 pub use best::Best;
 pub use collect::{Entry, collect, level_cell};
 pub use document::{Block, Document};
+pub use external::Agreement;
 pub use factorial::Interaction;
 pub use frame::FrameError;
 pub use importance::FactorImportance;
@@ -65,6 +67,9 @@ pub struct Table {
     pub interactions: Vec<Interaction>,
     /// How much each factor matters, where that can be told.
     pub importance: Vec<FactorImportance>,
+    /// Whether what is measured here ranks the rows as what was scored elsewhere does; absent with fewer
+    /// than three rows that have both.
+    pub agreement: Option<Agreement>,
     /// Levels that trained exactly as another did.
     pub alike: Vec<Alike>,
     /// Why runs did not finish, and how many of them for that reason, each run once.
@@ -105,6 +110,8 @@ pub struct Row {
     pub validation: Option<Summary>,
     /// The validation accuracies of the single folds of all finished seeds, where there are folds.
     pub folds: Option<Summary>,
+    /// What its runs scored elsewhere, such as on a leaderboard; absent where nobody has said.
+    pub external: Option<stats::score::Score>,
     /// How many runs did not finish, by how they ended; `waiting` for those not run.
     pub unfinished: Vec<(String, usize)>,
     /// What its runs took, in the mean over finished seeds.
@@ -206,6 +213,7 @@ impl Table {
                     score,
                     validation,
                     folds: frame::summary_of(of_row().flat_map(Entry::folds))?,
+                    external: external::score_of(of_row()),
                     unfinished: unfinished(of_row()),
                     effort: effort(of_row()),
                     stopped: plan.rows.get(row as usize).and_then(|row| row.stopped),
@@ -219,6 +227,7 @@ impl Table {
         for (judged, row) in judgements.into_iter().zip(&mut rows) {
             row.judged = judged;
         }
+        let agreement = external::agreement(&rows, entries);
         let is_search = matches!(plan.strategy, Strategy::Grid | Strategy::Random { .. });
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
@@ -236,6 +245,7 @@ impl Table {
             images: the_same(finished.iter().filter_map(|entry| entry.images())),
             folds: the_same(finished.iter().map(|entry| entry.folds().count() as u64)),
             rows,
+            agreement,
             alike: alike::alike(entries),
             causes: causes(entries),
             submissions: submissions(&finished),

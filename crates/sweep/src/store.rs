@@ -17,7 +17,7 @@ mod submissions;
 mod tables;
 
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Plan, RunResult};
+use spec::record::{ExternalScore, Plan, RunResult};
 
 pub use answers::{Answers, read_answers};
 pub use attempt::{Attempt, Ended};
@@ -25,7 +25,7 @@ pub use claims::{AtWork, Claims, Whose, at_work};
 pub use details::{Said, read_metrics, read_predictions};
 pub use error::{ReadError, StoreError, WriteError};
 pub use garbage::{Collected, Freed, collect_garbage};
-pub use read::{plans, read_config, read_plan, read_result, runs};
+pub use read::{plans, read_config, read_plan, read_result, read_score, runs};
 pub use submissions::{Submitting, Written, open_submissions, read_mapping, read_task};
 
 use crate::planning::Work;
@@ -96,6 +96,15 @@ impl Store {
         fs_err::create_dir_all(sweep.root())?;
         atomic::write(&sweep.report(), report.as_bytes())?;
         atomic::write(&sweep.runs_csv(), runs)
+    }
+
+    /// Writes down what a run scored elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_score(&self, dir: &RunDir, score: &ExternalScore) -> Result<(), WriteError> {
+        let _lock = Lock::hold(&self.dir)?;
+        atomic::write_json(&dir.external_score(), score)
     }
 
     /// Begins an attempt at a run.

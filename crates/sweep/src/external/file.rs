@@ -26,6 +26,8 @@ pub struct Line {
     pub seed: u64,
     /// The score.
     pub score: Given,
+    /// The score as it is written.
+    pub given: String,
     /// The row that it is compared with, `factor=level` of the same sweep or `sweep:factor=level`.
     pub against: String,
     /// What was concluded from that comparison.
@@ -114,6 +116,7 @@ pub fn read(file: &Path) -> Result<Vec<Line>, FileError> {
             level: written.level,
             seed: written.seed.unwrap_or(1),
             score,
+            given: written.score,
             against: written.against,
             conclusion: written.conclusion,
         });

@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 use spec::config::{Config, Weights};
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{Finished, Plan, PlanChange, PlanRow, PlanRun, RunConfig, RunResult};
+use spec::record::{
+    ExternalScore, Finished, Plan, PlanChange, PlanRow, PlanRun, RunConfig, RunResult,
+};
 use spec::sweep::Setting;
 
 use super::Basis;
@@ -42,6 +44,9 @@ pub struct Entry {
     pub basis: Option<Basis>,
     /// Which of those images it told right, where that is known.
     pub answers: Option<Answers>,
+    /// What it scored elsewhere, such as on a leaderboard; absent where nobody has said, and unless it
+    /// finished.
+    pub external: Option<ExternalScore>,
     /// Whether its backbone began with random weights, which stand in for pretrained ones.
     pub stand_in: bool,
 }
@@ -129,12 +134,16 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
                 result,
                 basis: None,
                 answers: None,
+                external: None,
                 stand_in: false,
             };
             let config = entry.asked.as_ref().map(|asked| &asked.config);
             let builtin = config.and_then(Config::builtin);
             entry.stand_in = builtin.is_some_and(|config| config.model.weights == Weights::None);
             entry.basis = basis(&entry, config);
+            if entry.finished().is_some() {
+                entry.external = store::read_score(&entry.dir, planned.run)?;
+            }
             entries.push(entry);
         }
     }

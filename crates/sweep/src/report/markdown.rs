@@ -8,7 +8,9 @@ use stats::interval::{Covers, Interval};
 
 use super::document::{Block, Document};
 use super::grid::Column;
-use super::{Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table, level_cell};
+use super::{
+    Agreement, Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table, level_cell,
+};
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
@@ -51,6 +53,9 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
              validation accuracy stands beside it."
                 .to_owned(),
         );
+    }
+    if let Some(found) = &table.agreement {
+        paragraph(agreement(found));
     }
     if table.rows.iter().any(|row| row.folds.is_some()) {
         paragraph(
@@ -131,10 +136,14 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
     columns.push(column("level", false, &|row| level(table, row)));
     match table.basis {
         Some(Basis::Leaderboard) => {
-            columns.push(column("score", true, &|row| match row.finished() {
-                0 => dash(),
-                _ => "awaits leaderboard".to_owned(),
+            columns.push(column("score", true, &|row| match (&row.external, row.finished()) {
+                (Some(external), _) => format.score(external.mean),
+                (None, 0) => dash(),
+                (None, _) => "awaits leaderboard".to_owned(),
             }));
+            if table.rows.iter().any(|row| row.external.is_some()) {
+                columns.push(external_interval(table, format));
+            }
             columns.push(scores("validation accuracy".to_owned(), &|row| row.validation));
         }
         Some(Basis::Validation) => {
@@ -149,6 +158,14 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
             }
         }
         None => columns.push(scores("score".to_owned(), &Row::measured)),
+    }
+    if table.basis != Some(Basis::Leaderboard)
+        && table.rows.iter().any(|row| row.external.is_some())
+    {
+        columns.push(column("elsewhere", true, &|row| {
+            row.external.as_ref().map_or_else(dash, |external| format.score(external.mean))
+        }));
+        columns.push(external_interval(table, format));
     }
     if table.is_mixed() {
         columns.push(column("measured on", false, &measured_on));
@@ -380,4 +397,37 @@ fn worth(table: &Table, format: ScoreFormat) -> Option<String> {
         format.difference(1.0 / images as f64),
         format.unit(),
     ))
+}
+
+/// The interval of what was scored elsewhere, and of how many runs it is.
+fn external_interval(table: &Table, format: ScoreFormat) -> Column {
+    let cell = |row: &Row| {
+        let Some(external) = &row.external else { return dash() };
+        let runs = match (external.seeds, row.finished()) {
+            (scored, finished) if scored == finished => String::new(),
+            (scored, finished) => format!(" ({scored} of {finished} runs)"),
+        };
+        match external.interval {
+            None => format!("-{runs}"),
+            Some(Interval { low, high }) => {
+                format!("{} - {}{runs}", format.score(low), format.score(high))
+            }
+        }
+    };
+    let cells = table.rows.iter().map(cell).collect();
+    Column { heading: "its interval".to_owned(), right: true, cells }
+}
+
+/// Whether what is measured here ranks the rows as what was scored elsewhere does.
+fn agreement(Agreement { rows, ranks }: &Agreement) -> String {
+    let words = match (ranks.spearman > 0.0, ranks.spearman_p <= 0.05) {
+        (true, true) => "much as",
+        (false, true) => "the other way round than",
+        (_, false) => "in an order that is not shown to be the one of",
+    };
+    format!(
+        "What is measured here ranks the {rows} rows {words} the scores from elsewhere: Spearman's \
+         rho {:.2} (p = {:.3}), Kendall's tau {:.2} (p = {:.3}).",
+        ranks.spearman, ranks.spearman_p, ranks.kendall, ranks.kendall_p,
+    )
 }

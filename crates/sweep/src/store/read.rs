@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spec::paths::{ResultsDir, RunDir};
-use spec::record::{self, PLAN_VERSION, Plan, PlanRun, RunConfig, RunResult};
+use spec::record::{self, ExternalScore, PLAN_VERSION, Plan, PlanRun, RunConfig, RunResult};
 use spec::run_id::RunId;
 
 use super::ReadError;
@@ -44,6 +44,22 @@ pub fn read_config(dir: &RunDir) -> Result<Option<RunConfig>, ReadError> {
             Ok(None)
         }
         config => config,
+    }
+}
+
+/// What a run scored elsewhere; nothing where nobody has said.
+///
+/// # Errors
+/// When a newer version of this program wrote it, or reading fails.
+pub fn read_score(dir: &RunDir, run: RunId) -> Result<Option<ExternalScore>, ReadError> {
+    let file = dir.external_score();
+    match read_json::<ExternalScore>(&file, record::VERSION) {
+        Ok(score) => Ok(score.filter(|score| score.run == run)),
+        Err(error @ ReadError::Broken { .. }) => {
+            tracing::warn!("{error}; give the score again with --replace");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

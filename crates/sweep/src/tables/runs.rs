@@ -40,6 +40,9 @@ fn fields<'a>() -> Vec<Field<Stands<'a>>> {
             let finished = entry.finished()?;
             finished.test.or(finished.validation).map(|measured| measured.loss)
         }),
+        Field::number("external_score", |Stands { entry, .. }| {
+            Some(entry.external.as_ref()?.score)
+        }),
         Field::number("val_accuracy", |Stands { entry, .. }| entry.validation()),
         Field::number("val_loss", |Stands { entry, .. }| {
             entry.finished()?.validation.map(|validation| validation.loss)

@@ -276,6 +276,11 @@ mod tests {
 
     #[test]
     fn candidates_are_listed() {
-        insta::assert_snapshot!(catalog().find("size:batch_size=32").unwrap_err(), @"");
+        let several = catalog().find("size:batch_size=32").unwrap_err().to_string();
+        assert_eq!(
+            several,
+            "`size:batch_size=32` could be 2 runs:\n  net-b32-s1-abababababab  size:batch_size=32:1\n  \
+             net-b32-s2-acacacacacac  size:batch_size=32:2"
+        );
     }
 }

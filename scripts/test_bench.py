@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from benchmarks import plot
 from benchmarks.rows import Contestant, Place, Row, rows
 from benchmarks.samples import Record, Sample
 from benchmarks.table import HEAD, number, table
@@ -76,6 +77,19 @@ class BenchTest(unittest.TestCase):
             for row in made:
                 names = [peer.name for peer in (row.ours, *row.peers)]
                 self.assertEqual(len(set(names)), len(names), row.name)
+
+
+class Plot(unittest.TestCase):
+    def test_points_are_those_of_the_table(self):
+        table = (
+            "| what | ours | peer | theirs |\n"
+            "| 10 runs beside 1, X | 2 runs/s (2 - 2), 1 GiB | 1 runs | 0.5 runs/s (0.5 - 0.5) |\n"
+            "| 1000 runs beside 10, X | 1,000 runs/s (1 - 1) | 10 runs | 9 runs/s (9 - 9) |\n"
+            "| 200 heads | 142 runs/s | sweep --no-fuse | 4 runs/s |\n"
+        )
+        points = plot.seconds(table)
+        self.assertEqual(points, {1: 2.0, 10: 5.0, 1000: 1.0})
+        self.assertEqual(plot.svg(points).count("<circle"), 3)
 
 
 if __name__ == "__main__":

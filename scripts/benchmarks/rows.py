@@ -206,7 +206,7 @@ def last_block(place: Place) -> Row:
     return Row(
         "last ten layers of ResNet50, batch 32, from cached features",
         "steps",
-        sweep(place, "block"),
+        measure(place, "suffix", "resnet50_keras"),
         (
             *torch(place, "PyTorch with the same cache", "block"),
             *torch(place, "the same, channels_last", "block", "--tuned", kept=True),

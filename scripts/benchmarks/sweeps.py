@@ -6,7 +6,6 @@ Weights are drawn, so that backbones need no download: how good scores are is no
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -61,7 +60,6 @@ def write(
     seeds: int = 1,
     epochs: int = 50,
     steps: int = 100,
-    freeze: str = '"all"',
     factor: str = "",
     test: bool = True,
 ) -> Path:
@@ -73,7 +71,7 @@ def write(
             f"backbone = {quoted(arguments.backbone)}",
             f"weights = {quoted(drawn(arguments, arguments.backbone))}",
             f"pooling = {quoted(arguments.pooling)}",
-            f"freeze = {freeze}",
+            'freeze = "all"',
         ],
         "train": [f"epochs = {epochs}", f"steps_per_epoch = {steps}"],
     }
@@ -137,23 +135,6 @@ def heads(arguments: argparse.Namespace) -> None:
         ran.say(arguments.levels * arguments.seeds)
 
 
-def block(arguments: argparse.Namespace) -> None:
-    """Steps of the last ten layers, as the run's own metrics have them, without the first epoch."""
-    arguments.backbone = "resnet50_keras"
-    steps, folder = 10, results(arguments, "block")
-    freeze = "{ unfreeze_last = 10 }"
-    file = write(arguments, "block", epochs=4, steps=steps, freeze=freeze, test=False)
-    for _ in range(arguments.repetitions):
-        emptied(folder, but="cache")
-        peak = sweep(arguments, "run", str(file), "--results", str(folder)).peak_bytes
-        (table,) = folder.glob("runs/*/metrics.csv")
-        with table.open() as lines:
-            seconds = [float(row["seconds"]) for row in csv.DictReader(lines)]
-        for epoch in seconds[1:]:
-            # What the processor spent on one epoch is not recorded.
-            print(json.dumps({"units": steps, "seconds": epoch, "peak_bytes": peak}))
-
-
 def study(arguments: argparse.Namespace) -> None:
     """All runs from nothing, or, for comparison, one run of one step: little more than the pass."""
     if getattr(arguments, "pass"):
@@ -176,7 +157,7 @@ def grow(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    work = {"heads": heads, "block": block, "study": study, "grow": grow}
+    work = {"heads": heads, "study": study, "grow": grow}
     parser.add_argument("work", choices=work)
     parser.add_argument("--built", type=Path, required=True)
     parser.add_argument("--plates", type=Path, required=True)

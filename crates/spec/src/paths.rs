@@ -369,6 +369,11 @@ impl SweepDir {
         self.root.join("report.md")
     }
 
+    /// The same and more as a page, derived.
+    pub fn page(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
     /// One row for each run, derived.
     pub fn runs_csv(&self) -> PathBuf {
         self.root.join("runs.csv")

@@ -242,7 +242,10 @@ pub struct Report {
     /// Write to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// How scores are written in md
+    /// Write the plots into this folder too, as SVG
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+    /// How scores are written in md and html
     #[arg(long, value_name = "FORMAT", default_value = "document")]
     pub score_format: ScoreFormat,
     /// Print the report itself, its verdicts included, as JSON
@@ -255,6 +258,8 @@ pub struct Report {
 pub enum ReportFormat {
     /// Markdown, for people
     Md,
+    /// One page that needs nothing else: plots, images, a table of runs to sort
+    Html,
     /// A tidy table, for other programs
     Csv,
     /// The same as a list of objects

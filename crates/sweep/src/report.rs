@@ -8,10 +8,12 @@ mod external;
 mod factorial;
 mod frame;
 pub mod grid;
+mod html;
 mod importance;
 mod judge;
 mod markdown;
 mod path;
+mod plots;
 mod score;
 
 use std::collections::HashSet;
@@ -28,11 +30,13 @@ pub use document::{Block, Document};
 pub use external::Agreement;
 pub use factorial::Interaction;
 pub use frame::FrameError;
+pub use html::{Section, page};
 pub use importance::FactorImportance;
 pub use judge::Judgement;
 pub(crate) use judge::{Known, Measured, Rules, compare, known, measured};
 pub use markdown::{document, markdown};
 pub use path::Path;
+pub use plots::Plot;
 pub use score::{Basis, ScoreFormat};
 
 /// A sweep's table, ready to be written in any format. Scores are fractions.

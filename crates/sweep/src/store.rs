@@ -87,7 +87,13 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn write_report(&self, plan: &Plan, report: &str, runs: &[u8]) -> Result<(), WriteError> {
+    pub fn write_report(
+        &self,
+        plan: &Plan,
+        report: &str,
+        runs: &[u8],
+        page: Option<&str>,
+    ) -> Result<(), WriteError> {
         let sweep = self.dir.sweep(&plan.sweep);
         let _lock = Lock::hold(&self.dir)?;
         if read_plan(&self.dir, &plan.sweep).is_ok_and(|now| now != *plan) {
@@ -95,6 +101,9 @@ impl Store {
         }
         fs_err::create_dir_all(sweep.root())?;
         atomic::write(&sweep.report(), report.as_bytes())?;
+        if let Some(page) = page {
+            atomic::write(&sweep.page(), page.as_bytes())?;
+        }
         atomic::write(&sweep.runs_csv(), runs)
     }
 

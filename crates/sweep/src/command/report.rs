@@ -1,6 +1,8 @@
 //! `sweep report`
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use miette::Diagnostic;
 use serde::Serialize;
@@ -8,18 +10,19 @@ use spec::paths::ResultsDir;
 use spec::record::Plan;
 use thiserror::Error;
 
-use super::output;
+use super::{count, output};
 use crate::cli::{self, ReportFormat};
 use crate::exit::{self, Ends, Failure};
 use crate::external;
 use crate::output::Console;
-use crate::report::{ScoreFormat, Table, collect, markdown};
-use crate::store::{self, Store};
+use crate::report::{Entry, Plot, ScoreFormat, Section, Table, collect, markdown, page};
+use crate::store::{self, ReadError, Store};
 use crate::tables::{self, Collected, FileFormat, runs_csv};
 
 /// A sweep's report in all its forms.
 pub(super) struct Rendered {
-    pub(super) table: Table,
+    table: Table,
+    entries: Vec<Entry>,
     pub(super) report: String,
     pub(super) runs: Vec<u8>,
 }
@@ -33,6 +36,17 @@ struct Unreadable;
 impl Ends for Unreadable {
     fn exit_code(&self) -> u8 {
         exit::USAGE
+    }
+}
+
+/// The plots were not written.
+#[derive(Debug, Error, Diagnostic)]
+#[error("cannot write the plots: {0}")]
+struct PlotError(io::Error);
+
+impl Ends for PlotError {
+    fn exit_code(&self) -> u8 {
+        exit::ENVIRONMENT
     }
 }
 
@@ -51,7 +65,7 @@ pub(super) fn report(
         return Ok(exit::DONE);
     }
     let format = match args.format {
-        ReportFormat::Md => None,
+        ReportFormat::Md | ReportFormat::Html => None,
         ReportFormat::Csv => Some(FileFormat::Csv),
         ReportFormat::Json => Some(FileFormat::Json),
         ReportFormat::Parquet => Some(FileFormat::Parquet),
@@ -59,18 +73,33 @@ pub(super) fn report(
     if let Some(format) = format {
         return table(args, format, &results, console);
     }
-    let mut tables = Vec::new();
-    let mut reports = Vec::new();
+    let is_page = args.format == ReportFormat::Html;
+    let (mut tables, mut reports, mut sections) = (Vec::new(), Vec::new(), Vec::new());
     for plan in store::plans(&results, &args.sweeps)? {
-        let Rendered { table, report, runs } = render(&results, &plan, args.score_format)?;
-        keep(&results, &plan, &report, &runs);
-        tables.push(table);
-        reports.push(report);
+        let rendered = render(&results, &plan, args.score_format)?;
+        let section = match is_page || args.plots.is_some() {
+            true => Some(rendered.section(&plan, args.score_format)?),
+            false => None,
+        };
+        let page = section.as_ref().filter(|_| is_page).map(|section| page([section]));
+        keep(&results, &plan, &rendered, page.as_deref());
+        tables.push(rendered.table);
+        reports.push(rendered.report);
+        sections.extend(section);
     }
     if tables.is_empty() {
         console.say(&format!("no sweep has run in {}", results.root().display()));
     }
-    let text = if args.json { json(&tables)? } else { reports.join("\n") };
+    if let Some(folder) = &args.plots {
+        let plots: Vec<&Plot> = sections.iter().flat_map(Section::plots).collect();
+        write_plots(folder, &plots).map_err(PlotError)?;
+        console.say(&format!("{} in {}", count(plots.len(), "plot"), folder.display()));
+    }
+    let text = match args.format {
+        _ if args.json => json(&tables)?,
+        ReportFormat::Html => page(&sections),
+        _ => reports.join("\n"),
+    };
     output::text(args.output.as_deref(), &text)?;
     Ok(exit::DONE)
 }
@@ -111,13 +140,35 @@ pub(super) fn render(
     let entries = collect(results, plan)?;
     let table = Table::new(plan, &entries)?;
     let report = markdown(&table, format);
-    Ok(Rendered { report, table, runs: runs_csv(&plan.sweep, &entries)? })
+    Ok(Rendered { report, table, runs: runs_csv(&plan.sweep, &entries)?, entries })
+}
+
+impl Rendered {
+    /// Its part of a page.
+    pub(super) fn section(&self, plan: &Plan, format: ScoreFormat) -> Result<Section, ReadError> {
+        Section::new(plan, &self.table, &self.entries, format)
+    }
 }
 
 /// Keeps the derived files fresh where we may: a folder that is only to be read can still be reported.
-fn keep(results: &ResultsDir, plan: &Plan, report: &str, runs: &[u8]) {
+fn keep(results: &ResultsDir, plan: &Plan, rendered: &Rendered, page: Option<&str>) {
     let kept = Store::open(results.clone());
-    if let Err(error) = kept.and_then(|store| store.write_report(plan, report, runs)) {
+    let Rendered { report, runs, .. } = rendered;
+    if let Err(error) = kept.and_then(|store| store.write_report(plan, report, runs, page)) {
         tracing::warn!("the report is not kept: {error}");
     }
+}
+
+/// Each plot as a file of its own.
+fn write_plots(folder: &Path, plots: &[&Plot]) -> io::Result<()> {
+    fs_err::create_dir_all(folder)?;
+    let mut names = HashSet::new();
+    for plot in plots {
+        // Two levels may differ in nothing that a file's name can hold.
+        let numbered = (2..).map(|number| format!("{}-{number}", plot.name));
+        let name = std::iter::once(plot.name.clone()).chain(numbered);
+        let name = name.into_iter().find(|name| names.insert(name.clone())).unwrap_or_default();
+        fs_err::write(folder.join(format!("{name}.svg")), plot.file())?;
+    }
+    Ok(())
 }

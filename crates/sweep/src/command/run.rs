@@ -19,6 +19,7 @@ use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::{Planned, Planner, Work};
 use crate::progress::SetAside;
+use crate::report::page;
 use crate::store::{ReadError, Store, read_plan};
 use ::weights::folder::WeightsFolder;
 use rounds::{Rounds, choices};
@@ -117,8 +118,10 @@ pub(super) fn print_reports(
     console: &Console,
 ) -> Result<(), Failure> {
     for (place, plan) in plans.iter().enumerate() {
-        let Rendered { report, runs, .. } = render(store.dir(), plan, args.score_format)?;
-        store.write_report(plan, &report, &runs)?;
+        let rendered = render(store.dir(), plan, args.score_format)?;
+        let page = rendered.section(plan, args.score_format).map(|section| page([&section]))?;
+        let Rendered { report, runs, .. } = &rendered;
+        store.write_report(plan, report, runs, Some(&page))?;
         print(console, &format!("{}{report}", if place > 0 { "\n" } else { "" }))?;
     }
     Ok(())

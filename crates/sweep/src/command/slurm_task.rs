@@ -130,7 +130,7 @@ pub(super) fn collect(
     for name in &mapping.sweeps {
         let plan = read_plan(store.dir(), name)?;
         let Rendered { report, runs, .. } = render(store.dir(), &plan, args.score_format)?;
-        store.write_report(&plan, &report, &runs)?;
+        store.write_report(&plan, &report, &runs, None)?;
         console.say(&format!("{} is written", store.dir().sweep(name).report().display()));
         for run in plan.runs() {
             match crate::store::read_result(&store.dir().run(run), run.run)? {

@@ -194,7 +194,7 @@ impl Setting<'_> {
         }
         for plan in &done.plans {
             let kept = render(done.store.dir(), plan, self.format).and_then(|rendered| {
-                Ok(done.store.write_report(plan, &rendered.report, &rendered.runs)?)
+                Ok(done.store.write_report(plan, &rendered.report, &rendered.runs, None)?)
             });
             // It is derived: `sweep report` makes it again.
             if let Err(failure) = kept {

@@ -1,127 +1,146 @@
-//! The table of all runs: data that the page's script shows a window of, sorted and filtered.
+//! The table of runs: kept as JSON, and drawn as far as it is seen.
 
-use std::collections::HashMap;
-
+use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
-use crate::report::{Entry, outcome_cause};
+use super::Sweep;
+use crate::report::{ScoreFormat, level_cell, outcome_cause};
 
-/// The data as the script reads it.
+/// What the page's script draws the table from. Lists rather than objects: with thousands of runs, keys would
+/// be most of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Runs<'a> {
-    columns: Vec<Column<'a>>,
-    /// Of each column its values, one for each run.
-    values: Vec<Values<'a>>,
+struct Runs<'a> {
+    /// How scores are written: `document`, `percent`, `fraction`.
+    format: &'static str,
+    /// Factor and level of each row.
+    rows: Vec<(&'a str, String)>,
+    outcomes: Vec<&'a str>,
+    causes: Vec<&'a str>,
+    /// Row, seed, outcome, score, validation accuracy, epochs, best epoch, seconds, folder, cause.
+    runs: Vec<Run<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Column<'a> {
-    heading: &'a str,
-    kind: Kind,
-}
+struct Run<'a>(
+    usize,
+    u64,
+    usize,
+    Option<f64>,
+    Option<f64>,
+    Option<u32>,
+    Option<u32>,
+    Option<f64>,
+    &'a str,
+    Option<usize>,
+);
 
-/// How the values of a column are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Text,
-    Whole,
-    Score,
-    Seconds,
-}
+/// Columns, as the script knows them, and whether they are of numbers.
+const COLUMNS: [(&str, bool); 10] = [
+    ("factor", false),
+    ("level", false),
+    ("seed", true),
+    ("outcome", false),
+    ("score", true),
+    ("validation", true),
+    ("epochs", true),
+    ("best epoch", true),
+    ("seconds", true),
+    ("run", false),
+];
 
-/// Words repeat from run to run, so each is written once.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Values<'a> {
-    Words { words: Vec<&'a str>, of: Vec<usize> },
-    Numbers(Vec<Option<f64>>),
-}
-
-/// A column before it is packed.
-enum Of<'a> {
-    Word(fn(&'a Entry) -> &'a str),
-    Number(Kind, fn(&Entry) -> Option<f64>),
-}
-
-impl<'a> Runs<'a> {
-    /// Of all entries, in their order. Columns in which nothing is known are left out.
-    pub(super) fn of(entries: &'a [Entry]) -> Self {
-        let columns: [(&str, Of<'a>); 14] = [
-            ("factor", Of::Word(|entry| &entry.factor)),
-            ("level", Of::Word(|entry| &entry.level)),
-            ("seed", Of::Number(Kind::Whole, |entry| Some(entry.seed as f64))),
-            ("outcome", Of::Word(|entry| {
-                entry.result.as_ref().map_or("waiting", |result| result.outcome.name())
-            })),
-            ("score", Of::Number(Kind::Score, Entry::score)),
-            ("validation accuracy", Of::Number(Kind::Score, Entry::validation)),
-            ("epochs", Of::Number(Kind::Whole, |entry| {
-                Some(f64::from(entry.finished()?.epochs))
-            })),
-            ("best epoch", Of::Number(Kind::Whole, |entry| {
-                Some(f64::from(entry.finished()?.stopped_early.as_ref()?.best_epoch))
-            })),
-            ("updates", Of::Number(Kind::Whole, |entry| Some(entry.finished()?.updates as f64))),
-            ("seconds", Of::Number(Kind::Seconds, |entry| Some(entry.result.as_ref()?.seconds))),
-            ("attempts", Of::Number(Kind::Whole, |entry| {
-                Some(f64::from(entry.result.as_ref()?.attempts))
-            })),
-            ("device", Of::Word(|entry| {
-                entry.result.as_ref().map_or("", |result| &result.device)
-            })),
-            ("cause", Of::Word(|entry| {
-                let cause = entry.result.as_ref().and_then(|result| outcome_cause(&result.outcome));
-                cause.and_then(|cause| cause.lines().next()).unwrap_or_default()
-            })),
-            ("folder", Of::Word(|entry| folder(entry))),
-        ];
-        let mut runs = Self { columns: Vec::new(), values: Vec::new() };
-        for (heading, of) in columns {
-            let (kind, values) = match of {
-                Of::Word(of) => (Kind::Text, words(entries.iter().map(of))),
-                Of::Number(kind, of) => (kind, Values::Numbers(entries.iter().map(of).collect())),
-            };
-            if !values.is_empty() {
-                runs.columns.push(Column { heading, kind });
-                runs.values.push(values);
+/// The table of runs.
+pub(super) fn section(sweep: &Sweep<'_>) -> Markup {
+    let runs = runs(sweep);
+    let outcomes = runs.outcomes.clone();
+    let count = runs.runs.len();
+    html! {
+        section .runs data-runs {
+            h2 { "Runs" }
+            p .note { "A heading sorts; again, the other way round. A run's folder is runs/*-ID." }
+            div .controls {
+                label { "Filter" input type="search" data-filter placeholder="factor, level, seed, id …" autocomplete="off"; }
+                label { "Outcome"
+                    select data-outcome {
+                        option value="" { "all" }
+                        @for outcome in &outcomes { option value=(outcome) { (outcome) } }
+                    }
+                }
+                span .count data-count role="status" aria-live="polite" { (count) " runs" }
             }
-        }
-        runs
-    }
-
-    /// As JSON that may stand in a page: nothing in it can end the element that it stands in.
-    pub(super) fn json(&self) -> String {
-        match serde_json::to_string(self) {
-            Ok(json) => json.replace('<', "\\u003c"),
-            Err(error) => unreachable!("words and finite numbers always become JSON: {error}"),
-        }
-    }
-}
-
-impl Values<'_> {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Words { words, .. } => words.iter().all(|word| word.is_empty()),
-            Self::Numbers(numbers) => numbers.iter().all(Option::is_none),
+            noscript { p { "The table needs JavaScript; runs.csv beside this file has the same runs." } }
+            div .scroll .window tabindex="0" role="region" aria-label="Runs" data-window {
+                table aria-rowcount=(count + 1) {
+                    thead {
+                        tr aria-rowindex="1" {
+                            @for (heading, number) in COLUMNS {
+                                th scope="col" aria-sort="none" .number[number] {
+                                    button type="button" data-sort=(heading) { (heading) }
+                                }
+                            }
+                        }
+                    }
+                    tbody data-body {}
+                }
+            }
+            script type="application/json" data-json { (PreEscaped(json(&runs))) }
         }
     }
 }
 
-fn words<'a>(of: impl Iterator<Item = &'a str>) -> Values<'a> {
-    let mut places = HashMap::new();
-    let mut words = Vec::new();
-    let of = of.map(|word| {
-        *places.entry(word).or_insert_with(|| {
-            words.push(word);
-            words.len() - 1
+/// JSON that cannot end the element it stands in.
+fn json(runs: &Runs<'_>) -> String {
+    let json = serde_json::to_string(runs).unwrap_or_else(|_| "null".to_owned());
+    json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+fn runs<'a>(sweep: &Sweep<'a>) -> Runs<'a> {
+    let (mut outcomes, mut causes) = (Vec::new(), Vec::new());
+    let place = |known: &mut Vec<&'a str>, word: &'a str| {
+        known.iter().position(|other| *other == word).unwrap_or_else(|| {
+            known.push(word);
+            known.len() - 1
         })
+    };
+    let entries = sweep.entries.iter();
+    let runs = entries.map(|entry| {
+        let result = entry.result.as_ref();
+        let outcome =
+            place(&mut outcomes, result.map_or("waiting", |result| result.outcome.name()));
+        let cause = result.and_then(|result| outcome_cause(&result.outcome));
+        let cause = cause.and_then(|cause| cause.lines().next());
+        let finished = entry.finished();
+        let rounded = |value: f64, digits: f64| (value * digits).round() / digits;
+        Run(
+            entry.row as usize,
+            entry.seed,
+            outcome,
+            entry.score().map(|score| rounded(score, 1e7)),
+            entry.validation().map(|accuracy| rounded(accuracy, 1e7)),
+            finished.map(|finished| finished.epochs),
+            finished.and_then(|finished| Some(finished.stopped_early.as_ref()?.best_epoch)),
+            result.map(|result| rounded(result.seconds, 1e2)),
+            folder_end(&entry.dir),
+            cause.map(|cause| place(&mut causes, cause)),
+        )
     });
-    let of = of.collect();
-    Values::Words { words, of }
+    let runs = runs.collect();
+    let rows = sweep.table.rows.iter();
+    let rows = rows.map(|row| (row.factor.as_str(), level_cell(&row.level, row.baseline)));
+    Runs {
+        format: match sweep.format {
+            ScoreFormat::Document => "document",
+            ScoreFormat::Percent => "percent",
+            ScoreFormat::Fraction => "fraction",
+        },
+        rows: rows.collect(),
+        outcomes,
+        causes,
+        runs,
+    }
 }
 
-/// The name of a run's folder.
-fn folder(entry: &Entry) -> &str {
-    entry.dir.root().file_name().and_then(|name| name.to_str()).unwrap_or_default()
+/// The twelve digits that a run's folder ends with.
+fn folder_end(dir: &spec::paths::RunDir) -> &str {
+    let name = dir.root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.rsplit_once('-').map_or(name, |(_, id)| id)
 }

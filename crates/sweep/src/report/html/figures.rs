@@ -1,0 +1,399 @@
+//! The plots of a sweep: what they show, and in which words.
+
+use spec::record::Plan;
+use stats::verdict::Verdict;
+
+use super::details::{Course, Details, End};
+use crate::report::plots::{
+    Forest, Kind, Line, Mark, Panel, Plot, Stop, curves, file_name, forest, path,
+};
+use crate::report::{FactorImportance, Row, ScoreFormat, Table, level_cell};
+
+/// Models whose single lines are drawn.
+const LINES: usize = 15;
+
+/// All plots of a sweep.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub(super) path: Option<Plot>,
+    pub(super) factors: Vec<Factor>,
+    pub(super) importance: Option<Plot>,
+    pub(super) courses: Vec<Courses>,
+}
+
+/// The levels of a factor beside each other.
+#[derive(Debug)]
+pub(super) struct Factor {
+    pub(super) name: String,
+    pub(super) scores: Plot,
+    pub(super) differences: Option<Plot>,
+}
+
+/// How the runs of a row went.
+#[derive(Debug)]
+pub(super) struct Courses {
+    pub(super) row: String,
+    pub(super) plots: Vec<Plot>,
+    /// When and why training ended.
+    pub(super) ends: String,
+}
+
+impl Figures {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Plot> {
+        let factors = self.factors.iter();
+        let factors =
+            factors.flat_map(|factor| [Some(&factor.scores), factor.differences.as_ref()]);
+        let courses = self.courses.iter().flat_map(|courses| &courses.plots);
+        let once = [self.path.as_ref(), self.importance.as_ref()].into_iter();
+        once.chain(factors).flatten().chain(courses)
+    }
+
+    pub(super) fn of(
+        (plan, table): (&Plan, &Table),
+        details: &Details,
+        format: ScoreFormat,
+    ) -> Self {
+        Self {
+            path: way(plan, table),
+            factors: groups(table)
+                .iter()
+                .filter_map(|group| factor((plan, table), group, details, format))
+                .collect(),
+            importance: importances(table, format),
+            courses: courses(table, details, format),
+        }
+    }
+}
+
+/// The numbers of the rows of each factor, in a chain of each stage.
+pub(super) fn groups(table: &Table) -> Vec<Vec<usize>> {
+    let rows: Vec<usize> = (0..table.rows.len()).filter(|at| !table.rows[*at].cell).collect();
+    let together = |one: &usize, next: &usize| {
+        let of = |at: &usize| (table.rows[*at].stage, &table.rows[*at].factor);
+        of(one) == of(next)
+    };
+    rows.chunk_by(together).map(<[usize]>::to_vec).collect()
+}
+
+/// A row in a few words.
+pub(super) fn row_name(row: &Row) -> String {
+    match row.level.as_str() {
+        "" => row.factor.clone(),
+        _ => format!("{} = {}", row.factor, level_cell(&row.level, row.baseline)),
+    }
+}
+
+fn factor(
+    (plan, table): (&Plan, &Table),
+    group: &[usize],
+    details: &Details,
+    format: ScoreFormat,
+) -> Option<Factor> {
+    let rows = || group.iter().filter(|at| details.rows[**at].is_some()).map(|at| &table.rows[*at]);
+    let marks = rows().filter_map(|row| {
+        let measured = row.measured()?;
+        let judged = row.judged.score.as_ref();
+        Some(Mark {
+            name: level_name(row),
+            said: format.score(judged.map_or(measured.mean, |score| score.mean)),
+            value: measured.mean,
+            interval: judged.and_then(|score| score.interval),
+            kind: kind(row),
+        })
+    });
+    let marks: Vec<Mark> = marks.collect();
+    let first = rows().next()?;
+    let stage = first.stage.map(|stage| format!("stage{}", stage + 1)).unwrap_or_default();
+    let name = |what: &str| file_name(&[&table.sweep, &stage, &first.factor, what]);
+    let baseline = rows().find(|row| row.baseline).and_then(Row::measured);
+    let scores = (!marks.is_empty()).then(|| {
+        forest(&Forest {
+            name: name("scores"),
+            label: said_of(&format!("Scores of {} with 95 % intervals", first.factor), &marks),
+            marks,
+            reference: baseline.map(|baseline| baseline.mean),
+            margin: None,
+            tick: &|value| format.score(value),
+        })
+    })?;
+    let marks: Vec<Mark> = rows().filter_map(|row| difference(row, format)).collect();
+    let differences = (!marks.is_empty()).then(|| {
+        forest(&Forest {
+            name: name("differences"),
+            label: said_of(
+                &format!("Differences of {} to the baseline with 95 % intervals", first.factor),
+                &marks,
+            ),
+            marks,
+            reference: Some(0.0),
+            margin: plan.margin,
+            tick: &|value| format.signed(value),
+        })
+    });
+    Some(Factor { name: first.factor.clone(), scores, differences })
+}
+
+fn difference(row: &Row, format: ScoreFormat) -> Option<Mark> {
+    let comparison = row.judged.comparison.as_ref()?;
+    let word = match comparison.verdict {
+        Verdict::Better(_) => "better",
+        Verdict::Worse(_) => "worse",
+        Verdict::Equivalent { .. } => "equivalent",
+        Verdict::NoEvidence { .. } => "no evidence",
+        Verdict::TooFewSeeds { .. } => "too few seeds",
+        Verdict::Alike => "changes nothing",
+    };
+    let difference = &comparison.difference;
+    Some(Mark {
+        name: level_name(row),
+        said: format!("{} · {word}", format.signed(difference.estimate)),
+        value: difference.estimate,
+        interval: difference.interval,
+        kind: kind(row),
+    })
+}
+
+fn level_name(row: &Row) -> String {
+    match row.level.as_str() {
+        "" => row.factor.clone(),
+        level => level_cell(level, row.baseline),
+    }
+}
+
+pub(super) fn kind(row: &Row) -> Kind {
+    match row.judged.comparison.as_ref().map(|comparison| comparison.verdict) {
+        _ if row.baseline => Kind::Baseline,
+        Some(Verdict::Better(_)) => Kind::Better,
+        Some(Verdict::Worse(_)) => Kind::Worse,
+        _ => Kind::Plain,
+    }
+}
+
+/// The numbers of a plot for who cannot see it.
+fn said_of(what: &str, marks: &[Mark]) -> String {
+    let marks: Vec<String> =
+        marks.iter().map(|mark| format!("{}: {}", mark.name, mark.said)).collect();
+    format!("{what}. {}.", marks.join("; "))
+}
+
+/// How much each factor matters.
+fn importances(table: &Table, format: ScoreFormat) -> Option<Plot> {
+    let mark = |of: &FactorImportance| Mark {
+        name: match of.stage {
+            Some(stage) => format!("{}. {}", stage + 1, of.factor),
+            None => of.factor.clone(),
+        },
+        said: format!(
+            "{} · {:.0} % of the variance",
+            format.difference(of.importance.effect),
+            100.0 * of.importance.share
+        ),
+        value: of.importance.effect,
+        interval: Some(of.importance.effect_interval),
+        kind: Kind::Plain,
+    };
+    let mut marks: Vec<Mark> = table.importance.iter().map(mark).collect();
+    marks.sort_by(|one, other| other.value.total_cmp(&one.value));
+    (!marks.is_empty()).then(|| {
+        forest(&Forest {
+            name: file_name(&[&table.sweep, "importance"]),
+            label: said_of("How far the levels of each factor lie apart", &marks),
+            marks,
+            reference: Some(0.0),
+            margin: None,
+            tick: &|value| format.difference(value),
+        })
+    })
+}
+
+/// The chain's way.
+fn way(plan: &Plan, table: &Table) -> Option<Plot> {
+    let stops = plan.stages.iter().enumerate().map(|(number, stage)| {
+        let levels: Vec<String> = table
+            .rows
+            .iter()
+            .filter(|row| row.stage == Some(number) && !row.cell)
+            .map(|row| row.level.clone())
+            .collect();
+        let chosen = stage.choice.as_ref();
+        let chosen =
+            chosen.and_then(|choice| levels.iter().position(|level| *level == choice.level));
+        Stop { factor: format!("{}. {}", number + 1, stage.factor), levels, chosen }
+    });
+    let stops: Vec<Stop> = stops.collect();
+    let words = plan.stages.iter().map(|stage| match &stage.choice {
+        Some(choice) => format!("{}: {}", stage.factor, choice.level),
+        None => format!("{}: open", stage.factor),
+    });
+    let label = format!("The way the chain took. {}.", words.collect::<Vec<_>>().join("; "));
+    let name = file_name(&[&table.sweep, "path"]);
+    (!stops.is_empty()).then(|| path(name, label, &stops))
+}
+
+/// How training went in each row that is drawn, on the same scale in all of them.
+fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses> {
+    let rows: Vec<_> = table
+        .rows
+        .iter()
+        .zip(&details.rows)
+        .filter_map(|(row, details)| Some((row, details.as_ref()?)))
+        .filter(|(_, details)| !details.again && !details.courses.is_empty())
+        .collect();
+    let all = || rows.iter().flat_map(|(_, details)| &details.courses);
+    let epochs = all().map(|course| course.epochs.len()).max().unwrap_or(0);
+    let losses = all().flat_map(|course| &course.epochs);
+    let losses = losses.flat_map(|epoch| [epoch.loss, epoch.val_loss]).flatten();
+    let losses = (0.0, most(losses.collect()));
+    rows.iter()
+        .map(|(row, known)| {
+            let panel = |heading, values, tick: &dyn Fn(f64) -> String| {
+                let lines = |valid| -> Vec<Line> {
+                    let courses = known.courses.iter().take(LINES);
+                    let lines = courses.map(|course| line(course, heading, valid));
+                    lines.filter(|line| line.values.iter().any(Option::is_some)).collect()
+                };
+                curves(&Panel {
+                    name: file_name(&[&table.sweep, &row.factor, &row.level, heading]),
+                    label: format!(
+                        "{}: {heading} by epoch in training and validation",
+                        row_name(row)
+                    ),
+                    heading,
+                    train: lines(false),
+                    valid: lines(true),
+                    epochs,
+                    values,
+                    tick,
+                })
+            };
+            Courses {
+                row: row_name(row),
+                plots: vec![
+                    panel("loss", losses, &|value| format!("{value:.1}")),
+                    panel("accuracy", (0.0, 1.0), &|value| format.score(value)),
+                ],
+                ends: ends(&known.courses, known.asked.as_ref()),
+            }
+        })
+        .collect()
+}
+
+/// What nearly all lie below: one that explodes would flatten all others.
+fn most(mut values: Vec<f64>) -> f64 {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let at = (0.99 * values.len() as f64) as usize;
+    values.get(at.min(values.len().saturating_sub(1))).copied().unwrap_or(1.0)
+}
+
+fn line(course: &Course, heading: &str, valid: bool) -> Line {
+    let value = |epoch: &spec::record::EpochMetrics| match (heading, valid) {
+        ("loss", false) => epoch.loss,
+        ("loss", true) => epoch.val_loss,
+        (_, false) => epoch.accuracy,
+        (_, true) => epoch.val_accuracy,
+    };
+    Line {
+        values: course.epochs.iter().map(value).collect(),
+        stopped: matches!(course.end, End::Stopped { .. }),
+    }
+}
+
+/// When and why training ended.
+fn ends(courses: &[Course], asked: Option<&spec::record::RunConfig>) -> String {
+    let ends: Vec<End> = courses.iter().map(|course| course.end).collect();
+    let range = |of: Vec<u32>| match (of.iter().min(), of.iter().max()) {
+        (Some(least), Some(most)) if least == most => format!("epoch {least}"),
+        (Some(least), Some(most)) => format!("epochs {least} to {most}"),
+        _ => String::new(),
+    };
+    let mut words = Vec::new();
+    let of_all = |count: usize| match (count, ends.len()) {
+        (1, 1) => "It".to_owned(),
+        (count, all) if count == all => format!("All {all}"),
+        (count, all) => format!("{count} of {all}"),
+    };
+    let stopped: Vec<(u32, u32)> = ends
+        .iter()
+        .filter_map(|end| match end {
+            End::Stopped { epoch, best } => Some((*epoch, *best)),
+            _ => None,
+        })
+        .collect();
+    if !stopped.is_empty() {
+        let why = asked.and_then(|asked| asked.config.builtin()?.early_stopping.as_ref());
+        let why = why.map_or_else(String::new, |rule| {
+            let monitor = serde_json::to_value(rule.monitor).unwrap_or_default();
+            let monitor = monitor.as_str().unwrap_or("the monitored value").to_owned();
+            let epochs = if rule.patience == 1 { "epoch" } else { "epochs" };
+            format!(", since {monitor} had not improved for {} {epochs}", rule.patience)
+        });
+        words.push(format!(
+            "{} stopped early in {}{why}; best in {}.",
+            of_all(stopped.len()),
+            range(stopped.iter().map(|(epoch, _)| *epoch).collect()),
+            range(stopped.iter().map(|(_, best)| *best).collect()),
+        ));
+    }
+    let ran: Vec<u32> = ends
+        .iter()
+        .filter_map(|end| match end {
+            End::All { epochs } => Some(*epochs),
+            _ => None,
+        })
+        .collect();
+    if let Some(epochs) = ran.iter().max() {
+        words.push(format!("{} ran to the last epoch, {epochs}.", of_all(ran.len())));
+    }
+    let diverged: Vec<u32> = ends
+        .iter()
+        .filter_map(|end| match end {
+            End::Diverged { epoch } => Some(*epoch),
+            _ => None,
+        })
+        .collect();
+    if !diverged.is_empty() {
+        let when = range(diverged.clone());
+        words.push(format!("{} diverged in {when}.", of_all(diverged.len())));
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(end: End) -> Course {
+        Course { epochs: Vec::new(), end }
+    }
+
+    #[test]
+    fn when_training_ended_is_said_in_words() {
+        let stopped = |epoch, best| course(End::Stopped { epoch, best });
+        let all = || course(End::All { epochs: 50 });
+        let table = [
+            (vec![stopped(12, 2)], "It stopped early in epoch 12; best in epoch 2."),
+            (
+                vec![stopped(12, 2), stopped(14, 4)],
+                "All 2 stopped early in epochs 12 to 14; best in epochs 2 to 4.",
+            ),
+            (
+                vec![stopped(12, 2), all(), course(End::Diverged { epoch: 3 })],
+                "1 of 3 stopped early in epoch 12; best in epoch 2. 1 of 3 ran to the last epoch, 50. \
+                 1 of 3 diverged in epoch 3.",
+            ),
+            (vec![all(), all()], "All 2 ran to the last epoch, 50."),
+        ];
+        for (courses, expected) in table {
+            assert_eq!(ends(&courses, None), expected);
+        }
+    }
+
+    #[test]
+    fn a_loss_that_explodes_does_not_flatten_the_others() {
+        let mut losses = vec![1.0; 500];
+        losses.extend([1e30, f64::NAN]);
+        assert!((most(losses) - 1.0).abs() < 1e-12);
+        assert!((most(Vec::new()) - 1.0).abs() < 1e-12);
+    }
+}

@@ -70,8 +70,8 @@ fn two_nights_are_compared_row_by_row() {
     assert_eq!(sweeps.code, 0, "{}", sweeps.stderr);
     // The same work with other numbers.
     let folder = bench.path("tuesday/runs");
-    let run = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let run = run.filter(|path| path.to_str().unwrap().contains("b64")).next().unwrap();
+    let mut runs = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let run = runs.find(|path| path.to_str().unwrap().contains("b64")).unwrap();
     let result = fs_err::read_to_string(run.join("result.json")).unwrap();
     fs_err::write(run.join("result.json"), result.replace("\"loss\": 0.5", "\"loss\": 0.75"))
         .unwrap();

@@ -194,12 +194,12 @@ fn sweep_name(file: &Path) -> Result<String, Problem> {
     Ok(stem.to_owned())
 }
 
-/// The file and those that it extends, topmost first, and what they may set; none when one of them cannot be
-/// read, for then there is no telling what the baseline is.
-fn read_chain(
-    file: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<(Vec<(Arc<Source>, Document)>, &'static Keys)> {
+/// A file and those that it extends, topmost first, and what they may set.
+type Chain = (Vec<(Arc<Source>, Document)>, &'static Keys);
+
+/// The chain that `file` ends; none when one of its files cannot be read, for then there is no telling what
+/// the baseline is.
+fn read_chain(file: &Path, problems: &mut Vec<Problem>) -> Option<Chain> {
     let mut files = Vec::new();
     let is_whole = parse_chain(file, &mut files, problems).is_some();
     // Which settings there are is known at the end of the chain alone.

@@ -1,7 +1,7 @@
 //! Everything that the adapter hears, in one channel: orders, signals, and what the program says.
 
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
@@ -69,10 +69,7 @@ impl Ears {
         match until {
             None => self.from.recv().ok(),
             Some(until) => {
-                match self.from.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(heard) => Some(heard),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+                self.from.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
             }
         }
     }

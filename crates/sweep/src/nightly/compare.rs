@@ -21,11 +21,14 @@ pub struct Pair {
     pub before: Option<Vec<Entry>>,
 }
 
+/// The runs of a row in this night, and in that one.
+type SameRuns = (Vec<RunId>, Vec<RunId>);
+
 /// The rows of each pair.
 pub fn compare(pairs: &[Pair], regression: &Regression) -> Vec<Vec<RowNight>> {
     let pairs: Vec<Vec<(Side<'_>, Option<Side<'_>>)>> = pairs.iter().map(rows).collect();
-    let mut differences: Vec<((Vec<RunId>, Vec<RunId>), Difference)> = Vec::new();
     // Rows of several sweeps may be the same runs: those are compared once.
+    let mut differences: Vec<(SameRuns, Difference)> = Vec::new();
     let places: Vec<Vec<Option<usize>>> = pairs
         .iter()
         .map(|rows| {

@@ -106,7 +106,10 @@ fn logs_are_of_the_last_attempt_or_of_any() {
         |args: &[&str]| bench.sweep(&[&["logs", "batch_size:batch_size=16:1"], args].concat());
     assert!(!logs(&[]).stdout.contains("it is tried again"), "{}", logs(&[]).stdout);
     let first = logs(&["--attempt", "1", "--follow"]).stdout;
-    assert!(first.contains("chatter") && first.contains("it is tried again"), "{first}");
+    assert!(
+        first.contains("the worker ended with exit code 7") && first.contains("it is tried again"),
+        "{first}"
+    );
     let explained = bench.sweep(&["explain", "batch_size:batch_size=16:1"]).stdout;
     assert!(
         explained.contains("2 attempts") && explained.contains("> it is tried again"),

@@ -35,8 +35,8 @@
       { by: (run) => run[8] },
     ];
     const text = known.runs.map((run) =>
-      [rows[run[0]][0], rows[run[0]][1], `seed ${run[1]}`, outcomes[run[2]], run[8],
-        run[9] === null ? "" : causes[run[9]]].join("\n").toLowerCase());
+      ["", rows[run[0]][0], rows[run[0]][1], `seed ${run[1]}`, outcomes[run[2]], run[8],
+        run[9] === null ? "" : causes[run[9]], ""].join(" ").toLowerCase());
     const view = find("window");
     const body = find("body");
     const filter = find("filter");
@@ -110,7 +110,9 @@
     };
 
     const update = () => {
-      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      // A number is meant whole: `seed 3` is not seed 30.
+      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean)
+        .map((word) => (/^[\d.]+$/.test(word) ? ` ${word} ` : word));
       const wanted = outcome.value;
       seen = all.filter((at) =>
         words.every((word) => text[at].includes(word)) &&

@@ -7,7 +7,7 @@ use super::{Plot, px};
 
 const WIDTH: f64 = 330.0;
 const HEIGHT: f64 = 200.0;
-const LEFT: f64 = 42.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 24.0;

@@ -186,7 +186,7 @@ fn flip(image: &Flip) -> Markup {
         tr {
             th scope="row" {
                 @if let Some(picture) = &image.picture {
-                    img src=(picture) alt="" loading="lazy" decoding="async";
+                    img src=(picture) alt="";
                 }
                 span .name { (image.name) }
             }

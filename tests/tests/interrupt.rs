@@ -96,7 +96,11 @@ fn under_nohup_the_end_of_the_terminal_is_not_the_end() {
         bench.rule(2, 16, Act::Wait);
         let sweep = bench.command(&["run", "batch_size.toml"]);
         let mut command = Command::new("sh");
-        let trap = if nohup { "trap '' HUP; exec \"$@\"" } else { "exec \"$@\"" };
+        // The tests themselves may run under nohup, and what a shell was told to ignore it cannot undo.
+        let trap = match nohup {
+            true => "trap '' HUP; exec \"$@\"",
+            false => "exec env --default-signal=HUP \"$@\"",
+        };
         command.args(["-c", trap, "sh"]).arg(sweep.get_program()).args(sweep.get_args());
         command.current_dir(bench.path(""));
         for (name, value) in sweep.get_envs() {

@@ -53,8 +53,10 @@ fn ctrl_c_stores_what_runs_as_interrupted_and_the_next_run_goes_on() {
 fn a_second_ctrl_c_kills_a_worker_that_does_not_listen() {
     let bench = Bench::new();
     bench.rule(2, 16, Act::Deaf);
-    let child = bench.start(&["run", "batch_size.toml"]);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
+    // What it has not heard of before it is killed runs again.
+    while !child.stderr_line().starts_with("[3/6]") {}
     child.signal(Signal::INT);
     child.signal(Signal::TERM);
     let ran = bench.wait(child);

@@ -17,7 +17,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
     let files = |folder: PathBuf| {
         let mut files: Vec<_> =
             fs_err::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-        files.retain(|file| file.is_file());
+        files.retain(|file| file.extension().is_some_and(|ending| ending == "toml"));
         files.sort();
         files
     };

@@ -3,34 +3,35 @@
 //! It runs on the caller's thread, which alone starts workers and writes results; other threads only
 //! send it messages.
 
+mod ending;
+mod error;
+mod hear;
 mod memory;
+mod obey;
 mod signals;
 mod station;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
 
-use miette::Diagnostic;
-use spec::protocol::{self, Bundle, Checkpoints, Order};
-use spec::record::Outcome;
+use spec::protocol::Checkpoints;
 use spec::run_id::RunId;
-use thiserror::Error;
 
 use crate::devices::{self, SlotSpec};
-use crate::exit::{self, Ends};
 use crate::gpus::FreeMemory;
 use crate::planning::Work;
 use crate::process::Process;
-use crate::progress::{Activity, Progress};
-use crate::schedule::{Again, Effect, Event, GiveUp, Next, Policy, Scheduler, SlotId};
-use crate::store::{Claims, Ended, Store, StoreError, Whose, WriteError};
-use crate::worker::{Heard, Line, Program, Worker, WorkerId, end_strays};
-use memory::{May, Memory};
+use crate::progress::Progress;
+use crate::schedule::{Event, GiveUp, Policy, Scheduler};
+use crate::store::{Claims, Ended, Store, WriteError};
+use crate::worker::{Heard, Program, WorkerId, end_strays};
+use memory::Memory;
 use signals::Signals;
 use station::Station;
+
+pub use error::ExecuteError;
 
 /// At most so many runs are stored together: each holds half a dozen files open.
 const MOST_ENDED: usize = 64;
@@ -46,64 +47,6 @@ pub enum End {
     Enough(u32),
     /// Time was over.
     OutOfTime,
-}
-
-/// The sweep cannot go on.
-#[derive(Debug, Error, Diagnostic)]
-pub enum ExecuteError {
-    /// No worker comes up.
-    #[error("the worker {} {cause}", program.display())]
-    #[diagnostic(help(
-        "`sweep doctor` looks for what is missing, `./scripts/setup` gets it; \
-         then give the same command: finished runs are kept"
-    ))]
-    Worker {
-        /// The worker.
-        program: PathBuf,
-        /// The rest of the sentence: how it ended, and its last words.
-        cause: String,
-    },
-    /// No device is left to run on.
-    #[error("every device is set aside; {device}: {cause}")]
-    #[diagnostic(help(
-        "look at what the runs said in attempts/*.log; then give the same command, with \
-         --retry-failed for those that failed: finished runs are kept"
-    ))]
-    NoDevice {
-        /// The last one.
-        device: String,
-        /// Why it was set aside.
-        cause: String,
-    },
-    /// What runs need is broken.
-    #[error("{cause}")]
-    #[diagnostic(help("mend it, then give the same command: finished runs are kept"))]
-    Broken {
-        /// What, in the worker's words.
-        cause: String,
-    },
-    /// Results cannot be stored, or not be read.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Store(StoreError),
-    /// Signals cannot be caught.
-    #[error("cannot prepare for Ctrl-C: {0}")]
-    Signals(std::io::Error),
-}
-
-impl Ends for ExecuteError {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Store(error) => error.exit_code(),
-            _ => exit::ENVIRONMENT,
-        }
-    }
-}
-
-impl<E: Into<StoreError>> From<E> for ExecuteError {
-    fn from(error: E) -> Self {
-        Self::Store(error.into())
-    }
 }
 
 /// What the loop waits for.
@@ -319,282 +262,4 @@ impl Execution<'_> {
             }
         }
     }
-
-    fn hear(&mut self, worker: WorkerId, heard: Heard) -> Result<(), ExecuteError> {
-        let slot = worker.slot;
-        if !self.stations[slot].holds(worker) {
-            tracing::debug!(?worker, ?heard, "heard of a worker that is gone");
-            return Ok(());
-        }
-        match heard {
-            Heard::Chatter(said) => Ok(self.stations[slot].log(&said)?),
-            Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
-            Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
-            Heard::Ended => {
-                let how = self.stations[slot].reap()?;
-                self.memory.ended(slot);
-                self.tell(Event::Ended(slot, how))
-            }
-        }
-    }
-
-    fn hear_event(&mut self, slot: SlotId, event: protocol::Event) -> Result<(), ExecuteError> {
-        use protocol::Event as Said;
-        let station = &mut self.stations[slot];
-        match event {
-            Said::Hello { version: protocol::VERSION, device } => {
-                tracing::info!("{}: worker on {device}", self.slots[slot].name);
-                station.device = device;
-                self.tell(Event::Ready(slot))
-            }
-            Said::Hello { version, .. } => {
-                let known = protocol::VERSION;
-                let what = format!(
-                    "speaks version {version} of the protocol, and this sweep speaks {known}: \
-                     build both from the same source"
-                );
-                self.tell(Event::Breach(slot, what))
-            }
-            Said::Progress { stage, done, total } => {
-                self.progress.activity(slot, &Activity::Stage { stage, done, total });
-                self.tell(Event::News(slot))
-            }
-            Said::Started { run } => self.tell(Event::Started(slot, run)),
-            Said::Finished { run, outcome } => self.tell(Event::Finished(slot, run, outcome)),
-            Said::Idle => self.tell(Event::Idle(slot)),
-            Said::Broken { cause } => self.tell(Event::Broken(slot, cause)),
-            Said::Epoch { run, metrics } => match station.attempt(run) {
-                Some(attempt) => {
-                    attempt.epoch(metrics);
-                    if let Some(work) = self.work.get(&run) {
-                        let (label, epochs) =
-                            (&work.label, work.config.train().map(|train| train.epochs));
-                        tracing::debug!("{label}: epoch {} has ended", metrics.epoch);
-                        let (metrics, others) = (&metrics, station.under_way() - 1);
-                        let epoch = Activity::Epoch { label, others, epochs, metrics };
-                        self.progress.activity(slot, &epoch);
-                    }
-                    self.tell(Event::News(slot))
-                }
-                None => self.not_under_way(slot, run),
-            },
-            Said::Note { run, text } => match station.attempt(run) {
-                Some(attempt) => {
-                    attempt.log(format!("{text}\n").as_bytes())?;
-                    if let Some(work) = self.work.get(&run) {
-                        tracing::info!("{}: {text}", work.label);
-                    }
-                    self.tell(Event::News(slot))
-                }
-                None => self.not_under_way(slot, run),
-            },
-            Said::Features { .. }
-            | Said::NoFeatures { .. }
-            | Said::Layers { .. }
-            | Said::NoLayers { .. } => {
-                let what = "spoke of features or layers that nobody asked for".to_owned();
-                self.tell(Event::Breach(slot, what))
-            }
-            Said::Predictions { run, predictions } => match station.attempt(run) {
-                Some(attempt) => {
-                    attempt.predictions(predictions);
-                    self.tell(Event::News(slot))
-                }
-                None => self.not_under_way(slot, run),
-            },
-        }
-    }
-
-    fn not_under_way(&mut self, slot: SlotId, run: RunId) -> Result<(), ExecuteError> {
-        self.tell(Event::Breach(slot, format!("spoke of run {run}, which is not under way")))
-    }
-
-    /// Tells the scheduler, and does what it says; what comes of that is told too.
-    fn tell(&mut self, event: Event) -> Result<(), ExecuteError> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            tracing::trace!(?event);
-            for effect in self.scheduler.handle(self.began.elapsed(), event) {
-                tracing::trace!(?effect);
-                events.extend(self.obey(effect)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn obey(&mut self, effect: Effect) -> Result<Vec<Event>, ExecuteError> {
-        match effect {
-            Effect::Start(slot) if self.is_occupied(slot) => {
-                return Ok(vec![Event::Occupied(slot)]);
-            }
-            Effect::Start(slot) => {
-                self.progress.activity(slot, &Activity::Starting);
-                self.starts += 1;
-                let id = WorkerId { slot, start: self.starts };
-                match Worker::start(self.program, id, &self.slots[slot], &self.to) {
-                    Ok(worker) => self.stations[slot].take(worker),
-                    Err(error) => {
-                        let how = format!("does not start: {error}");
-                        return Ok(vec![Event::Ended(slot, how)]);
-                    }
-                }
-            }
-            Effect::Assign(slot, runs) => return self.assign(slot, &runs),
-            Effect::Open(slot, run) => {
-                if let Some(work) = self.work.get(&run) {
-                    let others = self.stations[slot].under_way();
-                    self.progress.activity(slot, &Activity::Run { label: &work.label, others });
-                    self.stations[slot].open(self.store.begin(work)?)?;
-                }
-            }
-            Effect::Store(slot, run, outcome) => self.store_outcome(slot, run, outcome)?,
-            Effect::Again(slot, run, again) => self.leave_open(slot, run, &again)?,
-            Effect::Stop(slot) => self.stations[slot].send(Order::Stop),
-            Effect::Retire(slot) => {
-                self.progress.activity(slot, &Activity::Nothing);
-                self.stations[slot].retire(Instant::now());
-            }
-            Effect::Terminate(slot) => {
-                self.progress.activity(slot, &Activity::Nothing);
-                self.stations[slot].terminate(Instant::now());
-            }
-            Effect::Kill(slot) => {
-                self.progress.activity(slot, &Activity::Nothing);
-                self.stations[slot].kill();
-            }
-            Effect::SetAside(device, why) => {
-                self.progress.set_aside(&self.devices[device], &why);
-            }
-            Effect::Enough(failures) => self.enough = Some(failures),
-            Effect::GiveUp(why) => self.gave_up = Some(why),
-            Effect::Look(runs) => return self.look(&runs),
-        }
-        Ok(Vec::new())
-    }
-
-    /// Whether the slot's GPU is in somebody's hands, so that it has to wait.
-    fn is_occupied(&mut self, slot: SlotId) -> bool {
-        let spec = &self.slots[slot];
-        let mut others = self.stations.iter().zip(self.slots).enumerate();
-        let alone = !others.any(|(at, (station, other))| {
-            at != slot && other.gpu == spec.gpu && station.has_worker()
-        });
-        match self.memory.may_start(slot, spec, alone) {
-            May::Start => return false,
-            May::Wait(None) => {}
-            May::Wait(Some(why)) => self.progress.say(&why),
-        }
-        true
-    }
-
-    /// Hands a slot's worker those of `runs` that nobody else is at or has done.
-    fn assign(&mut self, slot: SlotId, runs: &[RunId]) -> Result<Vec<Event>, ExecuteError> {
-        let works: Vec<&Work> = runs.iter().filter_map(|run| self.work.get(run)).collect();
-        let whose = self.claims.take(&works, &self.slots[slot].name)?;
-        let (mut ours, mut events) = (Vec::new(), Vec::new());
-        for (work, whose) in works.into_iter().zip(whose) {
-            match whose {
-                Whose::Ours | Whose::Nobody => ours.push(work.order()),
-                Whose::Theirs(process) => {
-                    if self.met.insert(process.clone()) {
-                        self.progress.say(&format!("{process} works here too: runs are shared"));
-                    }
-                    events.push(Event::Taken(slot, work.run()));
-                }
-                Whose::Done(result) => {
-                    let label = elsewhere(work);
-                    self.progress.ended(&label, &result.outcome, result.seconds);
-                    events.push(Event::Done(slot, work.run()));
-                }
-            }
-        }
-        if !ours.is_empty() {
-            let cache = std::path::absolute(self.store.dir().cache()).map_err(WriteError::from)?;
-            let checkpoints = self.checkpoints.clone();
-            let bundle = Bundle { cache, fuse: self.fuse, checkpoints, runs: ours };
-            self.stations[slot].send(Order::Bundle(bundle));
-        }
-        Ok(events)
-    }
-
-    /// What became of runs that others were at.
-    fn look(&mut self, runs: &[RunId]) -> Result<Vec<Event>, ExecuteError> {
-        let works: Vec<&Work> = runs.iter().filter_map(|run| self.work.get(run)).collect();
-        let whose = self.claims.look(&works)?;
-        let mut events = Vec::new();
-        for (work, whose) in works.into_iter().zip(whose) {
-            match whose {
-                Whose::Theirs(_) => {}
-                Whose::Ours | Whose::Nobody => events.push(Event::Free(work.run())),
-                Whose::Done(result) => {
-                    let label = elsewhere(work);
-                    self.progress.ended(&label, &result.outcome, result.seconds);
-                    events.push(Event::DoneElsewhere(work.run()));
-                }
-            }
-        }
-        Ok(events)
-    }
-
-    fn store_outcome(
-        &mut self,
-        slot: SlotId,
-        run: RunId,
-        outcome: Outcome,
-    ) -> Result<(), ExecuteError> {
-        let Some(work) = self.work.get(&run) else { return Ok(()) };
-        self.interrupted |= !outcome.is_settled();
-        if !self.claims.holds(run) {
-            self.stations[slot].close(run);
-            self.progress.say(&format!("{}: another process has taken it over", work.label));
-            return Ok(());
-        }
-        let station = &mut self.stations[slot];
-        let attempt = match station.close(run) {
-            Some(attempt) => attempt,
-            // The worker was lost before it said that it begins.
-            None => self.store.begin(work)?,
-        };
-        let (ended, log) = attempt.end(&station.device, outcome)?;
-        station.last_log = Some(log);
-        self.ended.push(ended);
-        Ok(())
-    }
-
-    /// Stores the runs that have ended, lets go of them and tells of them.
-    fn commit(&mut self) -> Result<(), ExecuteError> {
-        if self.ended.is_empty() {
-            return Ok(());
-        }
-        for result in self.store.commit(std::mem::take(&mut self.ended))? {
-            self.claims.release(result.run);
-            if let Some(work) = self.work.get(&result.run) {
-                self.progress.ended(&work.label, &result.outcome, result.seconds);
-            }
-        }
-        Ok(())
-    }
-
-    /// An attempt came to nothing.
-    fn leave_open(&mut self, slot: SlotId, run: RunId, again: &Again) -> Result<(), ExecuteError> {
-        let Some(work) = self.work.get(&run) else { return Ok(()) };
-        let next = match again.next {
-            Next::In(wait) if wait.is_zero() => "it is tried again".to_owned(),
-            Next::In(wait) => format!("it is tried again in {}", humantime::format_duration(wait)),
-            Next::Alone => "it is tried again with the device for itself".to_owned(),
-            Next::WithNextSweep => "it stays open".to_owned(),
-        };
-        if let Some(attempt) = self.stations[slot].close(run) {
-            attempt.leave(&format!("{}\n{next}", again.cause))?;
-        }
-        let cause = again.cause.lines().next().unwrap_or_default();
-        let cause = cause.trim_end_matches("; its last words:");
-        self.progress.say(&format!("{}: {cause}; {next}", work.label));
-        Ok(())
-    }
-}
-
-/// How a run is called that another orchestrator has ended.
-fn elsewhere(work: &Work) -> String {
-    format!("{} (elsewhere)", work.label)
 }

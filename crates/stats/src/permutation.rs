@@ -50,21 +50,47 @@ fn exact(differences: &[f64], observed: f64) -> f64 {
     f64::from(as_far) / f64::from(patterns)
 }
 
+/// Signs are drawn 64 at a time.
+const WORD: usize = 64;
+
+/// So many patterns are summed side by side.
+const BESIDE: usize = 512;
+
+/// Eight differences by each of the 256 ways to sign them are added up once, so that a pattern costs an
+/// addition for every eight: with thousands of seeds they are most of what a report costs. Patterns go
+/// through these sums side by side, which stay close to the processor then.
 fn drawn(differences: &[f64], observed: f64, seed: u64) -> f64 {
+    let sums: Vec<[f64; 256]> = differences.chunks(8).map(signed_sums).collect();
+    let words = differences.len().div_ceil(WORD);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut as_far = 0_u32;
-    for _ in 0..DRAWS {
-        let mut sum = 0.0;
-        for values in differences.chunks(64) {
-            let mut signs = rng.next_u64();
-            for value in values {
-                sum += if signs & 1 == 0 { *value } else { -value };
-                signs >>= 1;
+    let mut as_far = 0_usize;
+    let mut left = DRAWS as usize;
+    let mut signs = Vec::with_capacity(BESIDE * words);
+    while left > 0 {
+        let beside = left.min(BESIDE);
+        left -= beside;
+        signs.clear();
+        signs.extend((0..beside * words).map(|_| rng.next_u64()));
+        let mut patterns = [0.0; BESIDE];
+        for (word, sums) in sums.chunks(WORD / 8).enumerate() {
+            let of_word = signs.iter().skip(word).step_by(words);
+            for (pattern, signs) in patterns.iter_mut().zip(of_word) {
+                for (sums, signs) in sums.iter().zip(signs.to_le_bytes()) {
+                    *pattern += sums[usize::from(signs)];
+                }
             }
         }
-        as_far += u32::from(sum.abs() >= observed);
+        as_far += patterns[..beside].iter().filter(|sum| sum.abs() >= observed).count();
     }
-    f64::from(as_far + 1) / f64::from(DRAWS + 1)
+    (as_far + 1) as f64 / f64::from(DRAWS + 1)
+}
+
+/// The sums of at most eight values, by the signs that they have: a bit that is set turns its value.
+fn signed_sums(values: &[f64]) -> [f64; 256] {
+    let sign = |signs: usize, at: usize| if signs >> at & 1 == 0 { 1.0 } else { -1.0 };
+    std::array::from_fn(|signs| {
+        values.iter().enumerate().map(|(at, value)| sign(signs, at) * value).sum()
+    })
 }
 
 /// The fewest seeds at which the test can reach `alpha` at all, Holm's correction over `family`
@@ -95,6 +121,37 @@ mod tests {
         let observed = differences.iter().sum::<f64>().abs() - 1e-9;
         let (exact, drawn) = (exact(&differences, observed), drawn(&differences, observed, 1));
         assert!((exact - drawn).abs() < 0.006, "{exact} {drawn}");
+    }
+
+    /// As the definition has it, sign by sign.
+    fn one_by_one(differences: &[f64], observed: f64, seed: u64) -> f64 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut as_far = 0;
+        for _ in 0..DRAWS {
+            let mut sum = 0.0;
+            for values in differences.chunks(64) {
+                let signs = rng.next_u64();
+                let signed = values.iter().enumerate();
+                sum += signed
+                    .map(|(at, value)| if signs >> at & 1 == 0 { *value } else { -value })
+                    .sum::<f64>();
+            }
+            as_far += u32::from(sum.abs() >= observed);
+        }
+        f64::from(as_far + 1) / f64::from(DRAWS + 1)
+    }
+
+    #[test]
+    fn patterns_side_by_side_are_the_same_as_one_by_one() {
+        for k in [21, 63, 64, 65, 130] {
+            let differences: Vec<f64> = (0..k).map(|i| f64::from(i * 7 % 13) - 5.7).collect();
+            let reach: f64 = differences.iter().map(|value| value.abs()).sum();
+            // A little less, as ever: sums that are equal but for rounding count as equal.
+            for observed in [0.1 - 1e-9, 0.2 - 1e-9].map(|share| share * reach) {
+                let one_by_one = one_by_one(&differences, observed, 3);
+                assert_eq!(drawn(&differences, observed, 3), one_by_one, "{k}");
+            }
+        }
     }
 
     #[test]

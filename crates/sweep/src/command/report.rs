@@ -138,9 +138,11 @@ pub(super) fn render(
     format: ScoreFormat,
 ) -> Result<Rendered, Failure> {
     let entries = collect(results, plan)?;
-    let table = Table::new(plan, &entries)?;
+    let (table, runs) =
+        rayon::join(|| Table::new(plan, &entries), || runs_csv(&plan.sweep, &entries));
+    let table = table?;
     let report = markdown(&table, format);
-    Ok(Rendered { report, table, runs: runs_csv(&plan.sweep, &entries)?, entries })
+    Ok(Rendered { report, table, runs: runs?, entries })
 }
 
 impl Rendered {

@@ -1,8 +1,9 @@
 //! `sweep status`
 
+use rayon::prelude::*;
 use serde::Serialize;
 use spec::paths::ResultsDir;
-use spec::record::{Outcome, Plan};
+use spec::record::{Outcome, Plan, PlanRun};
 
 use super::doctor::{Seen, gpus, of_gpu};
 use super::{count, print, print_json};
@@ -116,10 +117,11 @@ fn in_slurm(submitted: &Submitted) -> String {
 }
 
 fn of(plan: &Plan, results: &ResultsDir) -> Result<SweepStatus, ReadError> {
-    let mut status = SweepStatus { sweep: plan.sweep.clone(), ..SweepStatus::default() };
-    for run in plan.runs() {
-        status.runs += 1;
-        let result = store::read_result(&results.run(run), run.run)?;
+    let runs = plan.runs();
+    let mut status =
+        SweepStatus { sweep: plan.sweep.clone(), runs: runs.len(), ..SweepStatus::default() };
+    let read = |run: &&PlanRun| store::read_result(&results.run(run), run.run);
+    for result in runs.par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
         match result.map(|result| result.outcome) {
             None => status.waiting += 1,
             Some(Outcome::Finished(_)) => status.finished += 1,

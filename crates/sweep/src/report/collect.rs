@@ -112,43 +112,50 @@ pub fn level_cell(level: &str, baseline: bool) -> String {
 /// # Errors
 /// When a newer version of this program wrote a record.
 pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
-    let mut entries = Vec::new();
-    for (row, of_row) in (0..).zip(&plan.rows) {
-        let PlanRow { stage, settings, baseline, cell, changes, runs, .. } = of_row;
-        for planned in runs {
-            let run_dir = dir.run(planned);
-            let result = store::read_result(&run_dir, planned.run)?;
-            let mut entry = Entry {
-                row,
-                stage: *stage,
-                factor: of_row.factor(),
-                level: of_row.level(),
-                settings: settings.clone(),
-                changes: changes.clone(),
-                baseline: *baseline,
-                cell: *cell,
-                seed: planned.seed,
-                planned: planned.clone(),
-                asked: store::read_config(&run_dir)?,
-                dir: run_dir,
-                result,
-                basis: None,
-                answers: None,
-                external: None,
-                stand_in: false,
-            };
-            let config = entry.asked.as_ref().map(|asked| &asked.config);
-            let builtin = config.and_then(Config::builtin);
-            entry.stand_in = builtin.is_some_and(|config| config.model.weights == Weights::None);
-            entry.basis = basis(&entry, config);
-            if entry.finished().is_some() {
-                entry.external = store::read_score(&entry.dir, planned.run)?;
-            }
-            entries.push(entry);
-        }
+    let standing = (0..).zip(&plan.rows);
+    let standing =
+        standing.flat_map(|(row, of_row)| of_row.runs.iter().map(move |run| (row, of_row, run)));
+    let standing: Vec<(u32, &PlanRow, &PlanRun)> = standing.collect();
+    standing.into_par_iter().map(|(row, of_row, run)| entry(dir, row, of_row, run)).collect()
+}
+
+fn entry(
+    dir: &ResultsDir,
+    row: u32,
+    of_row: &PlanRow,
+    planned: &PlanRun,
+) -> Result<Entry, ReadError> {
+    let PlanRow { stage, settings, baseline, cell, changes, .. } = of_row;
+    let run_dir = dir.run(planned);
+    let result = store::read_result(&run_dir, planned.run)?;
+    let mut entry = Entry {
+        row,
+        stage: *stage,
+        factor: of_row.factor(),
+        level: of_row.level(),
+        settings: settings.clone(),
+        changes: changes.clone(),
+        baseline: *baseline,
+        cell: *cell,
+        seed: planned.seed,
+        planned: planned.clone(),
+        asked: store::read_config(&run_dir)?,
+        dir: run_dir,
+        result,
+        basis: None,
+        answers: None,
+        external: None,
+        stand_in: false,
+    };
+    let config = entry.asked.as_ref().map(|asked| &asked.config);
+    let builtin = config.and_then(Config::builtin);
+    entry.stand_in = builtin.is_some_and(|config| config.model.weights == Weights::None);
+    entry.basis = basis(&entry, config);
+    if entry.finished().is_some() {
+        entry.external = store::read_score(&entry.dir, planned.run)?;
     }
-    entries.par_iter_mut().for_each(|entry| entry.answers = answers(entry));
-    Ok(entries)
+    entry.answers = answers(&entry);
+    Ok(entry)
 }
 
 fn answers(entry: &Entry) -> Option<Answers> {

@@ -1,5 +1,7 @@
 //! How much each factor matters, over the levels that it has here.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use spec::sweep::{Setting, Strategy};
 use stats::importance::{Importance, importance};
@@ -65,10 +67,11 @@ fn of_levels(
     };
     let numbers: Vec<Vec<u32>> = levels.iter().map(|(_, setting)| of_level(setting)).collect();
     let all = || numbers.iter().flatten();
-    let score = |row: u32, seed: u64| {
-        let entry = entries.iter().find(|entry| entry.row == row && entry.seed == seed)?;
-        entry.measured()
-    };
+    let measured: HashMap<(u32, u64), f64> = entries
+        .iter()
+        .filter_map(|entry| Some(((entry.row, entry.seed), entry.measured()?)))
+        .collect();
+    let score = |row: u32, seed: u64| measured.get(&(row, seed)).copied();
     let baseline = all().next()?;
     let seeds = entries.iter().filter(|entry| entry.row == *baseline).map(|entry| entry.seed);
     let seeds: Vec<u64> =

@@ -32,7 +32,12 @@ pub fn read_answers(dir: &RunDir, set: &str, measured: Evaluation) -> Option<Ans
 }
 
 fn read(file: &std::path::Path, set: &str) -> Result<Answers, csv::Error> {
-    let mut csv = csv::Reader::from_reader(fs_err::File::open(file)?);
+    let text = fs_err::read(file)?;
+    // To be ready to read costs more than to see that there is nothing: many runs tell of no image.
+    if text.iter().position(|byte| *byte == b'\n').is_none_or(|end| end + 1 == text.len()) {
+        return Ok(Answers { images: blake3::hash(&[]), right: Vec::new() });
+    }
+    let mut csv = csv::Reader::from_reader(text.as_slice());
     let headers = csv.headers()?.clone();
     let column = |name: &str| {
         let missing = || std::io::Error::other(format!("there is no column {name}"));

@@ -1,8 +1,9 @@
 //! The settings of each run, a column for each key of a sweep file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use spec::config::Config;
 
 use super::Stands;
 use super::field::{Column, Values};
@@ -11,20 +12,26 @@ use crate::settings::{flat, shown};
 /// A column for every setting that one of the runs has, by its path (`train.batch_size`), in the order of
 /// their names. What a run has left out or switched off is absent.
 pub(super) fn columns(standing: &[Stands<'_>]) -> Vec<Column> {
-    let rows: Vec<BTreeMap<String, Value>> = standing
-        .iter()
-        .map(|row| row.entry.asked.as_ref().map(|asked| flat(&asked.config)).unwrap_or_default())
+    // Runs that stand beside each other mostly differ in their seeds alone.
+    let alike: Vec<(usize, BTreeMap<String, Value>)> = standing
+        .chunk_by(|one, other| asked(one) == asked(other))
+        .map(|rows| (rows.len(), asked(&rows[0]).map(flat).unwrap_or_default()))
         .collect();
-    let mut names: Vec<&String> = rows.iter().flat_map(BTreeMap::keys).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names: BTreeSet<&String> = alike.iter().flat_map(|(_, settings)| settings.keys()).collect();
     names
         .into_iter()
         .map(|name| {
-            let cells: Vec<Option<&Value>> = rows.iter().map(|row| row.get(name)).collect();
+            let cells = alike
+                .iter()
+                .flat_map(|(rows, settings)| std::iter::repeat_n(settings.get(name), *rows));
+            let cells: Vec<Option<&Value>> = cells.collect();
             Column { name: name.clone(), values: values(&cells) }
         })
         .collect()
+}
+
+fn asked<'a>(row: &Stands<'a>) -> Option<&'a Config> {
+    row.entry.asked.as_ref().map(|asked| &asked.config)
 }
 
 /// Of the narrowest type that holds all cells.

@@ -25,7 +25,7 @@ use crate::planning::Work;
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::schedule::{Event, GiveUp, Policy, Scheduler};
-use crate::store::{Claims, Ended, Store, WriteError};
+use crate::store::{Claims, Ended, Store, Storing, WriteError};
 use crate::worker::{Heard, Program, WorkerId, end_strays};
 use memory::Memory;
 use signals::Signals;
@@ -33,8 +33,8 @@ use station::Station;
 
 pub use error::ExecuteError;
 
-/// At most so many runs are stored together: each holds half a dozen files open.
-const MOST_ENDED: usize = 64;
+/// At most so many runs are stored together, and as many wait for it: each holds half a dozen files open.
+const MOST_ENDED: usize = 48;
 
 /// How it ended, when nothing was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,8 @@ enum Message {
     Signal,
     /// Time is over.
     Late,
+    /// Runs are stored, or cannot be.
+    Stored,
 }
 
 impl From<(WorkerId, Heard)> for Message {
@@ -120,6 +122,7 @@ pub fn execute(
         progress,
         to,
         ended: Vec::new(),
+        storing: store.storing()?,
         starts: 0,
         signals: 0,
         interrupted: false,
@@ -128,7 +131,7 @@ pub fn execute(
     };
     let end = execution.go_on(&inbox);
     // What has ended is kept, however the sweep ends.
-    let end = execution.commit().and(end);
+    let end = execution.store_all().and(end);
     execution.stations.iter().for_each(Station::kill);
     execution.progress.clear();
     signals.close();
@@ -160,6 +163,7 @@ struct Execution<'a> {
     to: SyncSender<Message>,
     /// Runs that have ended and are not stored yet.
     ended: Vec<Ended>,
+    storing: Storing,
     /// How many workers were started.
     starts: u64,
     signals: u32,
@@ -187,6 +191,7 @@ impl Execution<'_> {
                     );
                     self.tell(Event::Stop)?;
                 }
+                Some(Message::Stored) => {}
                 Some(Message::Late) => {
                     self.late = true;
                     self.progress.say("time is over: runs under way end at their next batch");
@@ -242,16 +247,7 @@ impl Execution<'_> {
             }
             let due = stations.chain(scheduler).chain(self.until);
             let due = due.fold(self.claims.due(), Instant::min);
-            // What has ended is stored when there is nothing to hear, or much to store.
-            match inbox.try_recv() {
-                Ok(message) => {
-                    if self.ended.len() >= MOST_ENDED {
-                        self.commit()?;
-                    }
-                    return Ok(Some(message));
-                }
-                Err(_) => self.commit()?,
-            }
+            self.store_ended()?;
             // We hold a sender ourselves, so the channel cannot end.
             if let Ok(message) = inbox.recv_timeout(due.saturating_duration_since(now)) {
                 return Ok(Some(message));

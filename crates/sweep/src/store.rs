@@ -13,6 +13,7 @@ mod garbage;
 mod lock;
 pub mod nights;
 mod read;
+mod storing;
 mod submissions;
 mod tables;
 
@@ -26,6 +27,7 @@ pub use details::{Said, read_metrics, read_predictions};
 pub use error::{ReadError, StoreError, WriteError};
 pub use garbage::{Collected, Freed, collect_garbage};
 pub use read::{plans, read_config, read_plan, read_result, read_score, runs};
+pub use storing::Storing;
 pub use submissions::{Submitting, Written, open_submissions, read_mapping, read_task};
 
 use crate::planning::Work;
@@ -124,23 +126,12 @@ impl Store {
         Attempt::open(self.run_dir(work), &work.record())
     }
 
-    /// Stores runs that have ended.
+    /// What stores runs that have ended.
     ///
     /// # Errors
-    /// When they cannot be stored: they stay open.
-    pub fn commit(&self, ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError> {
-        let results = attempt::commit(ended)?;
-        for result in results.iter().filter(|result| result.outcome.is_final()) {
-            let kept = self.dir.checkpoints().run(result.run);
-            match fs_err::remove_dir_all(kept) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    // What stays is in nobody's way.
-                    tracing::warn!("a checkpoint stays until `sweep gc`: {error}");
-                }
-                _ => {}
-            }
-        }
-        Ok(results)
+    /// When its threads cannot be started.
+    pub fn storing(&self) -> Result<Storing, WriteError> {
+        Ok(Storing::start(self.dir.clone())?)
     }
 
     /// How a run ended last time, if that can be known.

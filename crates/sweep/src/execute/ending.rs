@@ -1,9 +1,9 @@
 //! What becomes of attempts and runs that have ended.
 
-use spec::record::Outcome;
+use spec::record::{Outcome, RunResult};
 use spec::run_id::RunId;
 
-use super::{ExecuteError, Execution};
+use super::{ExecuteError, Execution, MOST_ENDED, Message};
 use crate::schedule::{Again, Next, SlotId};
 
 impl Execution<'_> {
@@ -32,18 +32,49 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Stores the runs that have ended, lets go of them and tells of them.
-    pub(super) fn commit(&mut self) -> Result<(), ExecuteError> {
-        if self.ended.is_empty() {
-            return Ok(());
+    /// Stores the runs that have ended, without waiting for it unless there are too many.
+    pub(super) fn store_ended(&mut self) -> Result<(), ExecuteError> {
+        let stored = match self.ended.len() < MOST_ENDED {
+            true => self.storing.poll(),
+            false => self.storing.wait(),
+        };
+        if let Some(stored) = stored {
+            self.are_stored(&stored?);
         }
-        for result in self.store.commit(std::mem::take(&mut self.ended))? {
+        if !self.storing.is_busy() && !self.ended.is_empty() {
+            self.begin_to_store()?;
+        }
+        Ok(())
+    }
+
+    /// Stores all runs that have ended, and waits for it.
+    pub(super) fn store_all(&mut self) -> Result<(), ExecuteError> {
+        loop {
+            if let Some(stored) = self.storing.wait() {
+                self.are_stored(&stored?);
+            }
+            if self.ended.is_empty() {
+                return Ok(());
+            }
+            self.begin_to_store()?;
+        }
+    }
+
+    fn begin_to_store(&mut self) -> Result<(), ExecuteError> {
+        let to = self.to.clone();
+        // Where it is full, nobody sleeps.
+        let wake = move || _ = to.try_send(Message::Stored);
+        Ok(self.storing.begin(std::mem::take(&mut self.ended), wake)?)
+    }
+
+    /// Lets go of runs that are safe now, and tells of them.
+    fn are_stored(&mut self, results: &[RunResult]) {
+        for result in results {
             self.claims.release(result.run);
             if let Some(work) = self.work.get(&result.run) {
                 self.progress.ended(&work.label, &result.outcome, result.seconds);
             }
         }
-        Ok(())
     }
 
     /// An attempt came to nothing.

@@ -2,14 +2,34 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::thread;
 
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use super::WriteError;
 
 /// So many files are synced at a time: the system writes what is asked for together in one go.
 const AT_ONCE: usize = 32;
+
+/// Threads that ask for many files to be made safe at once.
+#[derive(Debug)]
+pub(super) struct Syncing(ThreadPool);
+
+impl Syncing {
+    /// Starts the threads.
+    pub(super) fn start() -> io::Result<Self> {
+        let threads = ThreadPoolBuilder::new().num_threads(AT_ONCE);
+        let threads = threads.thread_name(|number| format!("sync {number}")).build();
+        threads.map(Self).map_err(io::Error::other)
+    }
+
+    /// Makes all `files` safe.
+    pub(super) fn sync(&self, files: &[&fs_err::File]) -> io::Result<()> {
+        let files = files.par_iter().with_max_len(1);
+        self.0.install(|| files.try_for_each(|file| file.sync_all()))
+    }
+}
 
 /// A file written aside, which does not take its place before [`Aside::rename`]. Dropped without that it
 /// is removed: what fills a full disk should not stay.
@@ -64,20 +84,6 @@ pub(super) fn write(file: &Path, content: &[u8]) -> Result<(), WriteError> {
     written.handle.sync_all()?;
     written.rename()?;
     Ok(sync_folder(file.parent().unwrap_or(Path::new(".")))?)
-}
-
-/// Syncs all `files` together.
-pub(super) fn sync(files: &[&fs_err::File]) -> io::Result<()> {
-    let each = files.len().div_ceil(AT_ONCE).max(1);
-    thread::scope(|scope| {
-        let sync = |files: &[&fs_err::File]| files.iter().try_for_each(|file| file.sync_all());
-        let syncing: Vec<_> =
-            files.chunks(each).map(|files| scope.spawn(move || sync(files))).collect();
-        syncing.into_iter().try_for_each(|syncing| match syncing.join() {
-            Ok(synced) => synced,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
 }
 
 pub(super) fn write_json(file: &Path, value: &impl Serialize) -> Result<(), WriteError> {

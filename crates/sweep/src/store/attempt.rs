@@ -8,7 +8,7 @@ use spec::paths::RunDir;
 use spec::record::{self, EpochMetrics, Outcome, Predictions, RunConfig, RunResult};
 use spec::run_id::RunId;
 
-use super::atomic::Aside;
+use super::atomic::{Aside, Syncing};
 use super::{WriteError, atomic, tables};
 
 /// An attempt under way. Dropping it without [`Attempt::end`] leaves the run open.
@@ -20,6 +20,8 @@ pub struct Attempt {
     /// `config.json`
     config: fs_err::File,
     log: fs_err::File,
+    /// Whether nothing of an earlier attempt can lie here.
+    first: bool,
     started: SystemTime,
     clock: Instant,
     history: Vec<EpochMetrics>,
@@ -30,15 +32,11 @@ impl Attempt {
     /// What is written here is on the disk when the run has ended.
     pub(super) fn open(dir: RunDir, config: &RunConfig) -> Result<Self, WriteError> {
         // Not what is above: results that vanish while a sweep is at work shall not come back in part.
-        for folder in [dir.root(), &dir.attempts()] {
-            match fs_err::create_dir(folder) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made?,
-            }
-        }
+        let first = make(dir.root())?;
+        make(&dir.attempts())?;
         let mut file = Aside::write(&dir.config(), &atomic::to_json(config)?)?;
         file.rename()?;
-        let number = attempts_so_far(&dir)? + 1;
+        let number = if first { 1 } else { attempts_so_far(&dir)? + 1 };
         let log = fs_err::File::create(dir.attempt_log(number))?;
         Ok(Self {
             dir,
@@ -46,6 +44,7 @@ impl Attempt {
             number,
             config: file.into_handle()?,
             log,
+            first,
             started: SystemTime::now(),
             clock: Instant::now(),
             history: Vec::new(),
@@ -110,6 +109,7 @@ impl Attempt {
             match content {
                 Some(content) => files.push(Aside::write(&file, &content)?),
                 // Where this attempt has nothing, an earlier attempt's file would pass for its own.
+                None if self.first => {}
                 None => remove(&file)?,
             }
         }
@@ -144,7 +144,10 @@ pub struct Ended {
 ///
 /// # Errors
 /// When the disk does not take it: runs without a `result.json` stay open.
-pub(super) fn commit(mut ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError> {
+pub(super) fn commit(
+    mut ended: Vec<Ended>,
+    syncing: &Syncing,
+) -> Result<Vec<RunResult>, WriteError> {
     let folders: Vec<fs_err::File> = ended
         .iter()
         .map(|ended| fs_err::File::open(ended.dir.root()))
@@ -156,12 +159,20 @@ pub(super) fn commit(mut ended: Vec<Ended>) -> Result<Vec<RunResult>, WriteError
         let rest = ended.files.iter().map(Aside::handle);
         [&ended.config, ended.file.handle()].into_iter().chain(rest)
     });
-    atomic::sync(&files.collect::<Vec<_>>())?;
+    syncing.sync(&files.collect::<Vec<_>>())?;
     ended.iter_mut().flat_map(|ended| &mut ended.files).try_for_each(Aside::rename)?;
-    atomic::sync(&folders.iter().chain(&above).collect::<Vec<_>>())?;
+    syncing.sync(&folders.iter().chain(&above).collect::<Vec<_>>())?;
     ended.iter_mut().try_for_each(|ended| ended.file.rename())?;
-    atomic::sync(&folders.iter().collect::<Vec<_>>())?;
+    syncing.sync(&folders.iter().collect::<Vec<_>>())?;
     Ok(ended.into_iter().map(|ended| ended.result).collect())
+}
+
+/// Makes a folder, if need be; whether it was.
+fn make(folder: &Path) -> io::Result<bool> {
+    match fs_err::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
+    }
 }
 
 fn remove(file: &Path) -> io::Result<()> {

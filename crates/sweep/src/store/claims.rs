@@ -5,12 +5,15 @@
 //! lock and say which process holds them. Whoever has ended on this machine holds nothing any more; of
 //! one on another machine that is known when its file has not been renewed for long, by our own clock.
 
-use std::collections::{HashMap, HashSet};
+mod files;
+mod pulses;
+mod spares;
+
+use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spec::paths::ResultsDir;
 use spec::record::RunResult;
@@ -20,11 +23,12 @@ use super::lock::Lock;
 use super::{ReadError, StoreError, WriteError, read_result};
 use crate::planning::Work;
 use crate::process::{Fate, Process};
+use files::{read, read_all, write};
+use pulses::Pulses;
+use spares::Spares;
 
 /// How often an orchestrator says that it goes on.
 const BEAT: Duration = Duration::from_secs(30);
-/// One that cannot be seen and has said nothing for so long is gone.
-const DEAD_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// `.claims/runs/<run>.json`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +85,9 @@ pub struct Claims {
     dir: ResultsDir,
     this: Process,
     presence: PathBuf,
-    held: HashSet<RunId>,
+    /// By run, in which slot.
+    held: HashMap<RunId, String>,
+    spares: Spares,
     next_beat: Instant,
     pulses: Pulses,
 }
@@ -97,6 +103,7 @@ impl Claims {
         let this = Process::this()?;
         fs_err::create_dir_all(dir.orchestrators())?;
         fs_err::create_dir_all(dir.claims())?;
+        fs_err::create_dir_all(dir.spare_claims())?;
         let presence = dir.orchestrators().join(this.file_name());
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let ours = Presence { process: this.clone(), since, job, slots };
@@ -109,8 +116,9 @@ impl Claims {
             }
         }
         let next_beat = Instant::now() + BEAT;
-        let pulses = Pulses::default();
-        Ok(Self { dir, this, presence, held: HashSet::new(), next_beat, pulses })
+        let spares = Spares::new(&dir.spare_claims(), &this.file_name());
+        let (held, pulses) = (HashMap::new(), Pulses::default());
+        Ok(Self { dir, this, presence, held, spares, next_beat, pulses })
     }
 
     /// Us.
@@ -128,9 +136,12 @@ impl Claims {
         for work in works {
             let mut found = self.find(work)?;
             if matches!(found, Whose::Nobody | Whose::Ours) {
-                let claim = Claim { holder: self.this.clone(), slot: slot.to_owned() };
-                write(&self.file(work.run()), &claim)?;
-                self.held.insert(work.run());
+                let file = self.file(work.run());
+                if !self.spares.put(slot, &file).map_err(WriteError::from)? {
+                    let claim = Claim { holder: self.this.clone(), slot: slot.to_owned() };
+                    write(&file, &claim)?;
+                }
+                self.held.insert(work.run(), slot.to_owned());
                 found = Whose::Ours;
             }
             whose.push(found);
@@ -154,9 +165,10 @@ impl Claims {
 
     /// Lets go of `run`.
     pub fn release(&mut self, run: RunId) {
-        if self.held.remove(&run) && self.holds(run) {
-            // A claim that stays is stale as soon as we are gone.
-            let _ = fs_err::remove_file(self.file(run));
+        if let Some(slot) = self.held.remove(&run)
+            && self.holds(run)
+        {
+            self.spares.keep(slot, &self.file(run));
         }
     }
 
@@ -202,7 +214,7 @@ impl Claims {
 
 impl Drop for Claims {
     fn drop(&mut self) {
-        for run in std::mem::take(&mut self.held) {
+        for run in std::mem::take(&mut self.held).into_keys() {
             if self.holds(run) {
                 let _ = fs_err::remove_file(self.file(run));
             }
@@ -240,21 +252,6 @@ pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
     all
 }
 
-/// When the files of orchestrators that cannot be seen were last renewed, and when we saw that first.
-#[derive(Debug, Default)]
-struct Pulses(HashMap<Process, (SystemTime, Instant)>);
-
-impl Pulses {
-    /// Whether the one whose file was renewed at `beat`, by whatever clock, goes on as far as we know.
-    fn is_alive(&mut self, process: &Process, beat: SystemTime, now: Instant) -> bool {
-        let (last, since) = self.0.entry(process.clone()).or_insert((beat, now));
-        if *last != beat {
-            (*last, *since) = (beat, now);
-        }
-        now.duration_since(*since) < DEAD_AFTER
-    }
-}
-
 fn is_alive(this: &Process, other: &Process, dir: &ResultsDir, pulses: &mut Pulses) -> bool {
     match this.sees(other) {
         Fate::Alive => true,
@@ -271,26 +268,12 @@ fn is_alive(this: &Process, other: &Process, dir: &ResultsDir, pulses: &mut Puls
 /// Removes what those have left who are gone for sure.
 fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
     let gone = |process: &Process| this.sees(process) == Fate::Gone;
-    let claims = read_all::<Claim>(&dir.claims()).into_iter();
+    let claims = [dir.claims(), dir.spare_claims()];
+    let claims = claims.iter().flat_map(|folder| read_all::<Claim>(folder));
     let claims = claims.filter(|(_, claim)| gone(&claim.holder)).map(|(file, _)| file);
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(_, presence)| gone(&presence.process)).map(|(file, _)| file);
     claims.chain(present).try_for_each(fs_err::remove_file)
-}
-
-/// Under the lock, so one that is cut short was left by somebody who is gone.
-fn write(file: &Path, value: &impl Serialize) -> Result<(), WriteError> {
-    Ok(fs_err::write(file, serde_json::to_vec(value)?)?)
-}
-
-/// None when it is not there, or cut short.
-fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    serde_json::from_slice(&fs_err::read(file).ok()?).ok()
-}
-
-fn read_all<T: DeserializeOwned>(folder: &Path) -> Vec<(PathBuf, T)> {
-    let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.path(), read(&entry.path())?))).collect()
 }
 
 #[cfg(test)]
@@ -373,18 +356,26 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_be_seen_is_gone_when_nothing_was_renewed_for_long() {
-        let now = Instant::now();
-        let process = Process { host: "far".to_owned(), ..Process::this().unwrap() };
-        let mut pulses = Pulses::default();
-        let beat = |number| SystemTime::UNIX_EPOCH + Duration::from_secs(number);
-        let mut alive = |number, minutes: u64| {
-            pulses.is_alive(&process, beat(number), now + Duration::from_secs(60 * minutes))
-        };
-        // Their clock may say what it wants.
-        assert!(alive(900, 0) && alive(900, 9) && alive(100, 9) && alive(100, 18));
-        assert!(!alive(100, 19));
-        assert!(alive(101, 20));
+    fn a_claim_that_is_let_go_is_the_next_runs() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
+        let inode =
+            |file: PathBuf| std::os::unix::fs::MetadataExt::ino(&fs_err::metadata(file).unwrap());
+        claims.take(&[&work(1)], "cpu 1").unwrap();
+        let first = inode(claims.file(work(1).run()));
+        claims.release(work(1).run());
+        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 0);
+        claims.take(&[&work(2)], "cpu 2").unwrap();
+        claims.take(&[&work(3)], "cpu 1").unwrap();
+        assert_ne!(inode(claims.file(work(2).run())), first, "it is of another slot");
+        assert_eq!(inode(claims.file(work(3).run())), first);
+        let at_work = at_work(&dir);
+        assert_eq!(at_work[0].slots[0], ("cpu 1".to_owned(), vec![work(3).run()]));
+        // One that somebody has cleared away is made anew.
+        claims.release(work(3).run());
+        fs_err::remove_dir_all(dir.spare_claims()).unwrap();
+        claims.take(&[&work(3)], "cpu 1").unwrap();
+        assert!(claims.holds(work(3).run()) && claims.file(work(3).run()).exists());
     }
 
     #[test]

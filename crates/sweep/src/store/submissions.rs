@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use spec::paths::ResultsDir;
 use spec::record;
 
+use super::atomic::Syncing;
 use super::lock::Lock;
 use super::read::read_json;
 use super::{ReadError, Store, WriteError, atomic};
@@ -93,6 +94,7 @@ impl Store {
 fn write_all(
     files: impl Iterator<Item = serde_json::Result<(PathBuf, Vec<u8>)>>,
 ) -> Result<(), WriteError> {
+    let syncing = Syncing::start()?;
     let mut files = files.peekable();
     while files.peek().is_some() {
         let mut open = Vec::new();
@@ -102,7 +104,7 @@ fn write_all(
             file.write_all(&content)?;
             open.push(file);
         }
-        atomic::sync(&open.iter().collect::<Vec<_>>())?;
+        syncing.sync(&open.iter().collect::<Vec<_>>())?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! Every such call is a point: to make, write, cut, sync, rename or remove a file, to make a folder, to
 //! start a process. `FAULT_AT` says which one comes too late; with `FAULT_HALF` the write there gets half
-//! of its bytes out. What was about to happen goes to the file that `FAULT_LOG` names. Calls go straight
-//! to the system, so that nothing here comes by again.
+//! of its bytes out. What was about to happen goes to the file that `FAULT_LOG` names. With `FAULT_PROGRAM`
+//! it is another program, and with `FAULT_WHERE` only calls count on files in whose path that occurs. Calls
+//! go straight to the system, so that nothing here comes by again.
 #![allow(unsafe_code, reason = "the C library's functions are stood in for")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -16,26 +17,34 @@ struct Plan {
     at: u64,
     half: bool,
     log: CString,
+    place: Option<String>,
 }
 
 static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
 static POINTS: AtomicU64 = AtomicU64::new(0);
 
-/// None in workers, which inherit all of this.
+/// None in other programs, which inherit all of this.
 fn plan() -> Option<&'static Plan> {
     let read = || {
-        let ours = std::env::current_exe().ok()?.file_name()? == "sweep";
+        let program = std::env::var("FAULT_PROGRAM").unwrap_or_else(|_| "sweep".to_owned());
+        let ours = std::env::current_exe().ok()?.file_name()? == program.as_str();
+        let place = std::env::var("FAULT_WHERE").ok();
         let at = std::env::var("FAULT_AT").ok()?.parse().ok()?;
         let log = CString::new(std::env::var("FAULT_LOG").ok()?).ok()?;
         let half = std::env::var_os("FAULT_HALF").is_some();
-        ours.then_some(Plan { at, half, log })
+        ours.then_some(Plan { at, half, log, place })
     };
     PLAN.get_or_init(read).as_ref()
 }
 
-/// Counts a point. The plan, if this is where it ends.
-fn ends_here() -> Option<&'static Plan> {
+/// Counts a point, if `what` happens where points are. The plan, if this is where it ends.
+fn ends_here(what: impl FnOnce() -> String) -> Option<&'static Plan> {
     let plan = plan()?;
+    if let Some(place) = &plan.place
+        && !what().contains(place)
+    {
+        return None;
+    }
     let number = POINTS.fetch_add(1, Ordering::SeqCst) + 1;
     (number == plan.at).then_some(plan)
 }
@@ -53,8 +62,8 @@ fn end(plan: &Plan, what: &str) -> ! {
     }
 }
 
-fn point(what: impl FnOnce() -> String) {
-    if let Some(plan) = ends_here() {
+fn point(what: impl Fn() -> String) {
+    if let Some(plan) = ends_here(&what) {
         end(plan, &what());
     }
 }
@@ -75,7 +84,7 @@ fn open_file(what: &str, file: c_int) -> String {
 /// As write(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn write(file: c_int, bytes: *const c_void, count: size_t) -> ssize_t {
-    if let Some(plan) = ends_here() {
+    if let Some(plan) = ends_here(|| open_file("write", file)) {
         if plan.half {
             // SAFETY: fewer bytes than there are.
             unsafe { libc::syscall(libc::SYS_write, file, bytes, count / 2) };

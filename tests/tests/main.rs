@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod cache;
 mod compare;
 mod devices;
 mod disk;
@@ -9,6 +10,7 @@ mod explain;
 mod failures;
 mod features;
 mod files;
+mod hostile;
 mod interrupt;
 mod killed;
 mod nightly;
@@ -21,6 +23,7 @@ mod sharing;
 mod slurm;
 mod strategies;
 mod tables;
+mod terminal;
 mod trainer;
 mod weights;
 mod workers;

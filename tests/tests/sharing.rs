@@ -1,18 +1,31 @@
 //! Several `sweep run` in one results folder at once.
 
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use end_to_end::script::{Act, Rule};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Ran, Running};
+use crate::bench::{Bench, Ran, Running, beside_us};
 
 /// One sweep that is held up in its first run, and another one that has done all that is left to it.
 fn two_at_work(act: Act) -> (Bench, Running, Running, crate::bench::CheckedIn) {
+    two_at_work_by(act, |_| {})
+}
+
+/// The same, the first one by the clock that `clock` gives it.
+fn two_at_work_by(
+    act: Act,
+    clock: impl FnOnce(&mut Command),
+) -> (Bench, Running, Running, crate::bench::CheckedIn) {
     let bench = Bench::new();
     let rule = Rule { seed: Some(1), batch_size: Some(32), times: Some(1), act };
     bench.script(|script| script.rules = vec![rule]);
     // Fused runs are taken together: there would be nothing left to share.
     let args = ["run", "batch_size.toml", "--no-fuse"];
-    let first = bench.start(&args);
+    let mut first = bench.command(&args);
+    clock(&mut first);
+    let first = Running::start(first);
     let worker = bench.accept();
     assert_eq!(worker.who, "1 32");
     let mut second = bench.start(&args);
@@ -65,6 +78,40 @@ fn when_one_is_killed_or_stopped_the_other_takes_over() {
         assert!(matches!(bench.wait(first).code, 137 | 130));
         every_run_once(&bench);
         assert_eq!(second.stdout, undisturbed(&bench));
+    }
+}
+
+/// Makes a command's calendar start ten years before now or after it.
+fn ten_years_off(command: &mut Command, ahead: bool) {
+    let ten_years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let now = SystemTime::now();
+    let now = if ahead { now + ten_years } else { now - ten_years };
+    let now = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    command.env("LD_PRELOAD", beside_us("examples/libclock.so")).env("FAKE_NOW", now.to_string());
+}
+
+#[test]
+fn a_clock_that_is_set_back_or_forward_between_two_claims_changes_nothing() {
+    for (ahead, killed) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (bench, first, second, worker) =
+            two_at_work_by(Act::Wait, |command| ten_years_off(command, ahead));
+        // It was begun under the other clock, and is nobody else's for that.
+        let status = bench.sweep(&["status"]).stdout;
+        assert!(status.contains(&format!("process {} is at work since", first.pid())), "{status}");
+        if killed {
+            first.signal(Signal::KILL);
+        } else {
+            worker.go_on();
+        }
+        let second = bench.wait(second);
+        assert_eq!(second.code, 0, "{}", second.stderr);
+        assert_eq!(bench.wait(first).code, if killed { 137 } else { 0 });
+        every_run_once(&bench);
+        let mut again = bench.command(&["run", "batch_size.toml"]);
+        ten_years_off(&mut again, !ahead);
+        let again = bench.wait(Running::start(again));
+        assert_eq!(again.stderr, "6 runs: all done before\n", "whatever the time is");
+        assert_eq!((again.code, again.stdout), (0, undisturbed(&bench)));
     }
 }
 

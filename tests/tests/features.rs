@@ -64,6 +64,28 @@ fn every_format_holds_the_same_numbers() {
 }
 
 #[test]
+fn images_become_input_as_asked() {
+    let bench = plates();
+    let of = |mode: &[&str]| {
+        let ran = features(&bench, &[&["a.jpg"], mode].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        (json["preprocessing"].clone(), numbers(&json["images"][0]["features"]))
+    };
+    let (auto, own) = of(&[]);
+    let (lite, same) = of(&["--preprocessing", "lite"]);
+    let (torch, other) = of(&["--preprocessing", "torch"]);
+    assert_eq!((auto, lite, torch), ("auto".into(), "lite".into(), "torch".into()));
+    assert!(own == same && own != other);
+    let (_, nearest) = of(&["--interpolation", "nearest"]);
+    assert!(own != nearest);
+
+    let ran = features(&bench, &["a.jpg", "--preprocessing", "keras"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("caffe"), "the words there are: {}", ran.stderr);
+}
+
+#[test]
 fn what_has_no_features_is_named() {
     let bench = plates();
     let ran = features(&bench, &["a.jpg", "gone.jpg"]);

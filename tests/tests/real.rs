@@ -247,6 +247,11 @@ fn a_picture_that_is_cut_is_named() {
     fs_err::write(&plate, &bytes[..bytes.len() / 2]).unwrap();
     let said = real.fails();
     assert!(said.contains(name(&plate)) && said.contains("cut short"), "{said}");
+
+    // Where every step reads pixels, it is found before the first of them, not in the middle of an epoch.
+    let said = real.breaks(real.command(&["run", "batch_size.toml", "--set", "freeze=none"]));
+    assert!(said.contains(name(&plate)) && said.contains("cut short"), "{said}");
+    assert!(!real.0.results().iter().any(|file| file.ends_with("metrics.csv")));
 }
 
 #[test]

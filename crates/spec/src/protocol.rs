@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Backbone, Builtin, Model, Pooling};
+use crate::config::{Backbone, Builtin, Interpolation, Model, Pooling, Preprocessing};
 use crate::record::{EpochMetrics, Outcome, Predictions};
 use crate::run_id::{Fingerprints, RunId};
 use crate::sweep::CheckpointEvery;
@@ -80,10 +80,14 @@ pub struct FeaturesOrder {
     pub backbone: Backbone,
     /// The safetensors file with its weights.
     pub weights: PathBuf,
+    /// How pixels become its input.
+    pub preprocessing: Preprocessing,
     /// How its feature map becomes one row of numbers.
     pub pooling: Pooling,
     /// Side of the square that images are resized to, in pixels; at least 32.
     pub image_size: u32,
+    /// How they are resized to it.
+    pub interpolation: Interpolation,
     /// The images, in the order in which they are answered.
     pub images: Vec<PathBuf>,
 }

@@ -56,8 +56,12 @@ impl Backbone {
 
     /// The network that a model is built on.
     pub fn of_model(model: &config::Model) -> Self {
-        let preprocessing = Preprocessing::asked(model.preprocessing, model.backbone);
-        Self { preprocessing, ..Self::of(model.backbone) }
+        Self::asked(model.backbone, model.preprocessing)
+    }
+
+    /// The network of that name, which sees images as it is asked to.
+    pub fn asked(backbone: config::Backbone, preprocessing: config::Preprocessing) -> Self {
+        Self { preprocessing: Preprocessing::asked(preprocessing, backbone), ..Self::of(backbone) }
     }
 
     /// The layout of a file that holds tensors called `names`: the one that more of them fit, the

@@ -1,7 +1,6 @@
 //! Pooled features of single images, for people to look at.
 
 use rayon::prelude::*;
-use spec::config::Interpolation;
 use spec::protocol::{Event, FeaturesOrder};
 use tch::{Device, Kind, Tensor};
 
@@ -22,13 +21,13 @@ const BATCH: usize = 32;
 /// images before it have been answered.
 pub fn extract(order: &FeaturesOrder, device: Device, link: &Link<'_>) -> Result<(), Halt> {
     let _no_grad = tch::no_grad_guard();
-    let backbone = Backbone::of(order.backbone);
+    let backbone = Backbone::asked(order.backbone, order.preprocessing);
     let graph = &backbone.graph;
     let weights = Weights::read(&backbone, &order.weights, device)?;
     let plan = Plan::compile(graph, &weights, graph.last(), Kind::Float)?;
     drop(weights);
     let side = order.image_size;
-    let square = Square { side, interpolation: Interpolation::default() };
+    let square = Square { side, interpolation: order.interpolation };
     let bytes = square.bytes();
     for images in order.images.chunks(BATCH) {
         link.check()?;

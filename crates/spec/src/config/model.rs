@@ -136,6 +136,19 @@ pub enum Preprocessing {
     Lite,
 }
 
+impl Preprocessing {
+    /// The name in sweep files, on disk and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Caffe => "caffe",
+            Self::Tf => "tf",
+            Self::Torch => "torch",
+            Self::Lite => "lite",
+        }
+    }
+}
+
 /// What the frozen layers compute in. Whatever trains is computed in 32 bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
-use spec::config::{Backbone, Pooling};
+use spec::config::{Backbone, Interpolation, Pooling, Preprocessing};
 
 /// `sweep data`
 #[derive(Debug, Subcommand)]
@@ -95,6 +95,12 @@ pub struct Features {
     /// Its weights: imagenet or a safetensors file
     #[arg(long, value_name = "FILE", default_value = "imagenet")]
     pub weights: PathBuf,
+    /// How pixels become its input: auto (as its weights were trained), caffe, tf, torch, lite
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = word::<Preprocessing>)]
+    pub preprocessing: Preprocessing,
+    /// How images are resized: bilinear, nearest, lanczos
+    #[arg(long, value_name = "KIND", default_value = "bilinear", value_parser = word::<Interpolation>)]
+    pub interpolation: Interpolation,
     /// How its feature map becomes one row of numbers: gap, gmp, flatten
     #[arg(long, value_name = "KIND", default_value = "gap", value_parser = word::<Pooling>)]
     pub pooling: Pooling,

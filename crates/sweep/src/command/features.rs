@@ -56,8 +56,10 @@ impl Ends for FeaturesError {
 #[derive(Debug, Serialize)]
 struct Table {
     backbone: &'static str,
+    preprocessing: &'static str,
     pooling: &'static str,
     image_size: u32,
+    interpolation: &'static str,
     /// BLAKE3 of the weights file.
     weights: String,
     images: Vec<Row>,
@@ -89,15 +91,19 @@ pub(super) fn features(args: &cli::Features, console: &Console) -> Result<u8, Fa
     let order = FeaturesOrder {
         backbone: args.backbone,
         weights: file,
+        preprocessing: args.preprocessing,
         pooling: args.pooling,
         image_size,
+        interpolation: args.interpolation,
         images: args.images.clone(),
     };
     let images = ask(&Program::find()?, order)?;
     let table = Table {
         backbone: args.backbone.name(),
+        preprocessing: args.preprocessing.name(),
         pooling: args.pooling.name(),
         image_size,
+        interpolation: args.interpolation.name(),
         weights: fingerprint,
         images,
     };
@@ -151,14 +157,22 @@ impl Table {
         #[derive(Serialize)]
         struct Settings<'a> {
             backbone: &'a str,
+            preprocessing: &'a str,
             pooling: &'a str,
             image_size: u32,
+            interpolation: &'a str,
             weights: &'a str,
             images: Vec<&'a Path>,
         }
-        let Self { backbone, pooling, image_size, weights, images } = self;
-        let images = images.iter().map(|row| row.image.as_path()).collect();
-        let settings = Settings { backbone, pooling, image_size: *image_size, weights, images };
+        let settings = Settings {
+            backbone: self.backbone,
+            preprocessing: self.preprocessing,
+            pooling: self.pooling,
+            image_size: self.image_size,
+            interpolation: self.interpolation,
+            weights: &self.weights,
+            images: self.images.iter().map(|row| row.image.as_path()).collect(),
+        };
         // One entry: several would come in any order.
         let metadata = HashMap::from([("sweep".to_owned(), serde_json::to_string(&settings)?)]);
         let columns = self.images.first().map_or(0, |row| row.features.len());

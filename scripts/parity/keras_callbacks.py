@@ -18,9 +18,24 @@ import keras
 import numpy as np
 
 
+# What is watched, and how it is said which way is better. Keras takes `auto` of an accuracy for `max`.
+WATCHED = [
+    ("val_loss", "auto"),
+    ("val_accuracy", "max"),
+    ("val_loss", "min"),
+    ("val_accuracy", "auto"),
+    ("val_loss", "max"),
+    ("accuracy", "auto"),
+    ("loss", "auto"),
+    ("val_accuracy", "min"),
+]
+
+
 def tiny_model(learning_rate):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(optimizer=keras.optimizers.SGD(learning_rate), loss="mse", metrics=["accuracy"])
+    # `mode="auto"` asks the model's metrics for their direction, and they are only there once it was used.
+    model.evaluate(np.zeros((1, 1)), np.zeros((1, 1)), verbose=0)
     return model
 
 
@@ -78,29 +93,29 @@ def reduce_lr(values, settings, learning_rate):
 def main():
     rng = random.Random(20)
     stopping, reducing = [], []
-    for case in range(60):
+    for case in range(80):
         kind = rng.choice(["falling", "plateau", "noisy", "rising"])
         values = history(rng, kind, rng.randint(3, 30))
-        higher = case % 4 == 3
+        monitor, mode = WATCHED[case % len(WATCHED)]
         settings = {
-            "monitor": "val_accuracy" if higher else "val_loss",
+            "monitor": monitor,
             "min_delta": rng.choice([0.0, 0.0, 0.001, 0.05]),
             "patience": rng.choice([0, 1, 2, 3, 5, 10]),
-            "mode": "max" if higher else "auto",
+            "mode": mode,
             "baseline": rng.choice([None, None, 0.5, 0.9]),
             "start_from_epoch": rng.choice([0, 0, 0, 3]),
             "restore_best_weights": rng.choice([True, True, False]),
         }
         stopping.append({"values": values, "settings": settings, "expected": early_stopping(values, settings)})
-    for case in range(60):
+    for case in range(80):
         kind = rng.choice(["falling", "plateau", "noisy", "rising"])
         values = history(rng, kind, rng.randint(3, 30))
-        higher = case % 4 == 3
+        monitor, mode = WATCHED[case % len(WATCHED)]
         settings = {
-            "monitor": "val_accuracy" if higher else "val_loss",
+            "monitor": monitor,
             "factor": rng.choice([0.5, 0.1, 0.9]),
-            "patience": rng.choice([1, 2, 3, 5]),
-            "mode": "max" if higher else "auto",
+            "patience": rng.choice([0, 1, 2, 3, 5]),
+            "mode": mode,
             "min_delta": rng.choice([0.0, 0.0001, 0.01]),
             "cooldown": rng.choice([0, 0, 1, 3]),
             "min_lr": rng.choice([0.0, 1e-6, 2e-5]),

@@ -6,6 +6,7 @@
 The features are 40 x 12 (`uniform("features")`), image `i` has class `i % classes`. Step `s` trains on
 the eight images from `8 * s % 40` on. Each layer `k` starts with `uniform("dense<k>/kernel") / 2` and
 `uniform("dense<k>/bias") / 10`. The loss of a step is that before its update.
+Where a case says `halved_at`, the learning rate is halved from that step on.
 """
 
 import json
@@ -44,6 +45,12 @@ CASES = [
 ]
 
 
+CASES += [
+    {"optimizer": name, "classes": 2, "units": [1], "loss": "binary_crossentropy", "label_smoothing": 0.0, "halved_at": 10}
+    for name in ["sgd momentum", "sgd nesterov"]
+]
+
+
 def run(case):
     keras.backend.clear_session()
     binary = case["loss"] == "binary_crossentropy"
@@ -65,6 +72,8 @@ def run(case):
     y = label[:, None].astype("float32") if binary else np.eye(case["classes"], dtype="float32")[label]
     losses = []
     for step in range(STEPS):
+        if step == case.get("halved_at"):
+            optimizer.learning_rate = float(optimizer.learning_rate) / 2
         at = slice(BATCH * step % IMAGES, BATCH * step % IMAGES + BATCH)
         weight = np.array(case["class_weight"], dtype="float32")[label[at]] if "class_weight" in case else None
         with tf.GradientTape() as tape:

@@ -39,18 +39,25 @@ def photograph(path):
     return np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
-def sums(model, pixels):
+def reference(weights):
+    model = EfficientNet.from_name("efficientnet-lite0")
+    model.load_state_dict(load_file(weights))
+    return model.eval()
+
+
+def pooled(model, pixels):
     # TensorFlow's scaling for EfficientNet-Lite, which the weights were trained with.
     batch = torch.from_numpy((pixels.astype(np.float32) - 127) / 128).permute(2, 0, 1)[None]
     with torch.no_grad():
-        pooled = model.extract_features(batch).mean(dim=(2, 3))[0]
-    return [float(f"{value:.7g}") for value in pooled.reshape(8, 160).sum(dim=1)]
+        return model.extract_features(batch).mean(dim=(2, 3))[0]
+
+
+def sums(model, pixels):
+    return [float(f"{value:.7g}") for value in pooled(model, pixels).reshape(8, 160).sum(dim=1)]
 
 
 def main():
-    model = EfficientNet.from_name("efficientnet-lite0")
-    model.load_state_dict(load_file(sys.argv[1]))
-    model.eval()
+    model = reference(sys.argv[1])
     print("closed form", sums(model, closed_form()))
     print("photograph", sums(model, photograph(sys.argv[2])))
 

@@ -25,7 +25,10 @@ OPTIMIZERS = {
 }
 
 
-def run(name):
+CASES = [(name, None) for name in OPTIMIZERS] + [("sgd momentum", 10), ("sgd nesterov", 10)]
+
+
+def run(name, halved_at):
     kernel = torch.tensor(uniform("dense0/kernel", FEATURES).reshape(FEATURES, 1) / 2, requires_grad=True)
     bias = torch.tensor(uniform("dense0/bias", 1) / 10, requires_grad=True)
     optimizer = OPTIMIZERS[name]([kernel, bias])
@@ -33,6 +36,9 @@ def run(name):
     y = (torch.arange(IMAGES) % 2).float()[:, None]
     losses = []
     for step in range(STEPS):
+        if step == halved_at:
+            for group in optimizer.param_groups:
+                group["lr"] /= 2
         at = slice(BATCH * step % IMAGES, BATCH * step % IMAGES + BATCH)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(x[at] @ kernel + bias, y[at])
         optimizer.zero_grad()
@@ -44,11 +50,13 @@ def run(name):
         "dense0/bias": summary(bias.detach().numpy()),
     }
     case = {"optimizer": name, "classes": 2, "units": [1], "loss": "binary_crossentropy", "label_smoothing": 0.0}
+    if halved_at is not None:
+        case["halved_at"] = halved_at
     return {**case, "losses": losses, "final": final}
 
 
 def main():
-    json.dump({"torch": torch.__version__.split("+")[0], "cases": [run(name) for name in OPTIMIZERS]}, sys.stdout)
+    json.dump({"torch": torch.__version__.split("+")[0], "cases": [run(*case) for case in CASES]}, sys.stdout)
     print()
 
 

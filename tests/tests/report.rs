@@ -236,46 +236,6 @@ fn plan_says_what_would_run_and_touches_nothing() {
 }
 
 #[test]
-fn random_weights_are_never_taken_for_a_result() {
-    let bench = Bench::new();
-    let ran = bench.sweep(&["run", "batch_size.toml", "--set", "weights=none"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    insta::assert_snapshot!(ran.stdout, @"
-    # batch_size
-
-    with --set weights=none
-
-    **Not a result:** rows marked [random weights] ran on a backbone with random weights in place of pretrained ones. They show that the sweep runs, and say nothing about the backbone or its settings.
-
-    | factor     | level                          | score | seeds |
-    | ---------- | ------------------------------ | ----: | ----: |
-    | batch_size | 16 [random weights]            | 57997 |     2 |
-    | batch_size | 32 (baseline) [random weights] | 59610 |     2 |
-    | batch_size | 64 [random weights]            | 62836 |     2 |
-
-    One test image of 744 is worth 134 points.
-
-    What the runs took, in the mean over seeds, and how seeds differ:
-
-    | factor     | level                          |  std |     min - max | epochs | updates | images seen |  time |
-    | ---------- | ------------------------------ | ---: | ------------: | -----: | ------: | ----------: | ----: |
-    | batch_size | 16 [random weights]            | 1236 | 57123 - 58870 |      3 |     300 |        9600 | T.T s |
-    | batch_size | 32 (baseline) [random weights] | 1236 | 58736 - 60483 |      3 |     300 |        9600 | T.T s |
-    | batch_size | 64 [random weights]            | 1236 | 61962 - 63709 |      3 |     300 |        9600 | T.T s |
-    ");
-    let csv = bench.read("results/batch_size/runs.csv");
-    let column = csv.lines().next().unwrap().split(',').position(|name| name == "random_weights");
-    for line in csv.lines().skip(1) {
-        assert_eq!(line.split(',').nth(column.unwrap()), Some("true"), "{line}");
-    }
-    let json = bench.sweep(&["report", "--json"]).stdout;
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json[0]["rows"][0]["stand_in"], true);
-    let mixed = bench.sweep(&["run", "batch_size.toml"]).stdout;
-    assert!(!mixed.contains("random weights"), "{mixed}");
-}
-
-#[test]
 fn an_empty_results_folder_is_no_error() {
     let bench = Bench::new();
     let status = bench.sweep(&["status"]);

@@ -45,7 +45,7 @@ fn a_file_of_scores_that_is_none_says_where() {
 }
 
 /// A sweep whose test images have no labels.
-fn unlabelled(bench: &Bench) {
+pub(crate) fn unlabelled(bench: &Bench) {
     for number in 0..8 {
         bench.write(&format!("data/plates/000{number}.jpg"), "plate");
     }

@@ -61,6 +61,15 @@ pub struct Builtin {
     pub augment: Option<Augment>,
 }
 
+impl Builtin {
+    /// The quantities that its callbacks watch.
+    pub fn monitors(&self) -> impl Iterator<Item = Monitor> {
+        let early = self.early_stopping.as_ref().map(|settings| settings.monitor);
+        let reduce = self.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor);
+        early.into_iter().chain(reduce)
+    }
+}
+
 impl Config {
     /// The configuration of the built-in trainer, if that trains.
     pub fn builtin(&self) -> Option<&Builtin> {
@@ -68,6 +77,12 @@ impl Config {
             Self::Builtin(config) => Some(config),
             Self::Own(_) => None,
         }
+    }
+
+    /// Whether the backbone begins with random weights in place of pretrained ones: such runs show that a
+    /// sweep runs, and are no result.
+    pub fn is_stand_in(&self) -> bool {
+        self.builtin().is_some_and(|config| config.model.weights == Weights::None)
     }
 
     /// That of the user's own trainer, if that trains.

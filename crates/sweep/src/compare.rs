@@ -47,6 +47,8 @@ pub struct Pair {
     pub seeds: [usize; 2],
     /// The score of each side, a fraction; absent while nothing has finished.
     pub scores: [Option<Score>; 2],
+    /// Whether each side ran on random weights in place of pretrained ones: then its score is no result.
+    pub stand_in: [bool; 2],
     /// Second minus first; absent where the two cannot be compared.
     pub comparison: Option<Comparison>,
     /// Why they cannot be compared.
@@ -73,7 +75,7 @@ pub enum WhyNot {
     OtherImages,
     /// They have no seed in common.
     NoSeedInCommon,
-    /// One ran on random weights in place of pretrained ones and the other did not.
+    /// One ran on random weights in place of pretrained ones, or both did.
     RandomWeights,
 }
 
@@ -102,7 +104,7 @@ impl WhyNot {
             Self::NothingFinished => "not compared: nothing has finished",
             Self::OtherImages => "not compared: measured on other images",
             Self::NoSeedInCommon => "not compared: no seed in common",
-            Self::RandomWeights => "not compared: one ran on random weights",
+            Self::RandomWeights => "not compared: ran on random weights",
         }
     }
 }
@@ -167,11 +169,14 @@ fn known_of(side: &[&Entry]) -> Option<Known> {
     known(&measured, None)
 }
 
+fn stands_in(side: &[&Entry]) -> bool {
+    side.iter().any(|entry| entry.stand_in)
+}
+
 fn paired(from: &[&Entry], to: &[&Entry]) -> Result<Difference, WhyNot> {
     let finished = |side: &[&Entry]| known_of(side).ok_or(WhyNot::NothingFinished);
     let (before, after): (Known, Known) = (finished(from)?, finished(to)?);
-    let stands_in = |side: &[&Entry]| side.iter().any(|entry| entry.stand_in);
-    if stands_in(from) != stands_in(to) {
+    if stands_in(from) || stands_in(to) {
         return Err(WhyNot::RandomWeights);
     }
     let on = |side: &[&Entry]| {
@@ -216,6 +221,7 @@ fn pair(
         row,
         seeds: [finished(from), finished(to)],
         scores: [scored(from), scored(to)],
+        stand_in: [stands_in(from), stands_in(to)],
         comparison,
         why_not,
         failed: failed.map(|(_, after)| after.seed).collect(),

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use spec::config::{Data, Validation};
+use spec::config::{Builtin, ClassWeight, Data, Monitor, Output, Validation};
 use spec::images::is_image;
 use thiserror::Error;
 
@@ -77,6 +77,30 @@ pub enum DatasetError {
         /// The training folder.
         folder: PathBuf,
     },
+    /// A weight for a class that is not there.
+    #[error("`class_weight` names the class `{class}`, which is not there: {}", folder.display())]
+    #[diagnostic(help("the classes are {}", listed(expected)))]
+    NoSuchClass {
+        /// The name.
+        class: String,
+        /// The training folder.
+        folder: PathBuf,
+        /// The classes that are there.
+        expected: Vec<String>,
+    },
+    /// A setting for two classes, and more of them.
+    #[error("{setting} is for two classes, and there are {classes}: {}", folder.display())]
+    #[diagnostic(help("{instead}"))]
+    ForTwoClasses {
+        /// The setting, as it is written.
+        setting: &'static str,
+        /// Classes that are there.
+        classes: usize,
+        /// The training folder.
+        folder: PathBuf,
+        /// What to set in its place.
+        instead: &'static str,
+    },
     /// Reading failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -102,13 +126,16 @@ pub struct Datasets {
 }
 
 impl Datasets {
-    /// Whether the folders of `data` fit together, and can be split as it asks.
+    /// Whether the folders of `config` fit together, can be split as it asks, and hold the classes that it
+    /// speaks of.
     ///
     /// # Errors
     /// When not.
-    pub fn check(&mut self, data: &Data) -> Result<(), DatasetError> {
+    pub fn check(&mut self, config: &Builtin) -> Result<(), DatasetError> {
+        let data = &config.data;
         let train = self.classes(&data.train)?;
         check_training(&data.train, &train, &data.validation)?;
+        check_settings(config, &train)?;
         if let Validation::Folder(folder) = &data.validation {
             check_classes("validation", folder, &train, &self.classes(folder)?)?;
         }
@@ -169,6 +196,31 @@ fn check_training(
     }
 }
 
+/// Whether settings that depend on the classes suit them.
+fn check_settings(config: &Builtin, classes: &Classes) -> Result<(), DatasetError> {
+    let folder = || config.data.train.clone();
+    if let ClassWeight::ByName(weights) = &config.train.class_weight
+        && let Some(class) = weights.keys().find(|class| !classes.contains_key(*class))
+    {
+        let expected = classes.keys().cloned().collect();
+        return Err(DatasetError::NoSuchClass { class: class.clone(), folder: folder(), expected });
+    }
+    let for_two = if config.model.output == Output::Sigmoid {
+        Some(("`output = \"sigmoid\"`", "set output to \"softmax\" or \"auto\""))
+    } else if config.monitors().any(|monitor| monitor == Monitor::ValAuc) {
+        Some(("the monitor `val_auc`", "watch val_loss or val_accuracy"))
+    } else {
+        None
+    };
+    match for_two {
+        Some((setting, instead)) if classes.len() != 2 => {
+            let classes = classes.len();
+            Err(DatasetError::ForTwoClasses { setting, classes, folder: folder(), instead })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_classes(
     what: &'static str,
     folder: &Path,
@@ -207,18 +259,32 @@ mod tests {
 
     /// What is said of a training folder `train` and a test folder `test` with these files.
     fn said(files: &[&str], validation: Validation) -> String {
+        said_of(files, serde_json::json!({}), |data| Data { validation, ..data })
+    }
+
+    /// The same, with more settings.
+    fn said_of(
+        files: &[&str],
+        settings: serde_json::Value,
+        data: impl FnOnce(Data) -> Data,
+    ) -> String {
         let root = tempfile::tempdir().unwrap();
         for file in files {
             let path = root.path().join(file);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, "x").unwrap();
         }
-        let data = serde_json::json!({
+        let folders = serde_json::json!({
             "train": root.path().join("train"),
             "test": root.path().join("test"),
         });
-        let data = Data { validation, ..serde_json::from_value(data).unwrap() };
-        match Datasets::default().check(&data) {
+        let mut written = serde_json::json!({ "data": folders, "model": {}, "train": {} });
+        for (key, value) in settings.as_object().unwrap() {
+            written[key] = value.clone();
+        }
+        let mut config: Builtin = serde_json::from_value(written).unwrap();
+        config.data = data(config.data);
+        match Datasets::default().check(&config) {
             Ok(()) => "fine".to_owned(),
             Err(error) => error.to_string().replace(&root.path().display().to_string(), ""),
         }
@@ -267,6 +333,30 @@ mod tests {
             (vec!["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], Validation::None, "fine"),
         ] {
             assert_eq!(said(&files, validation), expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn settings_have_to_suit_the_classes() {
+        use serde_json::json;
+        let two =
+            ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "train/b/2.jpg", "test/1.jpg"];
+        let three = [&two[..], &["train/c/1.jpg", "train/c/2.jpg"]].concat();
+        let sigmoid = json!({ "model": { "output": "sigmoid" } });
+        let auc = json!({ "early_stopping": { "monitor": "val_auc" } });
+        for (files, settings, expected) in [
+            (&two[..], sigmoid.clone(), "fine"),
+            (&three, sigmoid, "`output = \"sigmoid\"` is for two classes, and there are 3: /train"),
+            (&two, auc.clone(), "fine"),
+            (&three, auc, "the monitor `val_auc` is for two classes, and there are 3: /train"),
+            (&two, json!({ "train": { "class_weight": { "b": 2.0 } } }), "fine"),
+            (
+                &two,
+                json!({ "train": { "class_weight": { "bb": 2.0 } } }),
+                "`class_weight` names the class `bb`, which is not there: /train",
+            ),
+        ] {
+            assert_eq!(said_of(files, settings.clone(), |data| data), expected, "{settings}");
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Explanation {
     pub folder: PathBuf,
     /// How it ended; absent while it has not.
     pub result: Option<RunResult>,
+    /// Whether it ran on random weights in place of pretrained ones: then its score is no result.
+    pub stand_in: bool,
     /// Who is at it now.
     pub at_work: Option<AtIt>,
     /// The version of training semantics that it was made under; absent where it has not begun.
@@ -93,6 +95,7 @@ pub fn explain(dir: &ResultsDir, known: &Known) -> Result<Explanation, ReadError
         seed: known.planned.seed,
         folder: run_dir.root().to_owned(),
         result: store::read_result(&run_dir, run)?,
+        stand_in: asked.as_ref().is_some_and(|asked| asked.config.is_stand_in()),
         at_work,
         semantics: asked.as_ref().and_then(settings::semantics),
         attempts,

@@ -208,7 +208,7 @@ impl<'a> Planner<'a> {
                         let Model { backbone, weights, .. } = &config.model;
                         let file = weights::locate(folder, *backbone, weights)?;
                         let prints = fingerprints(&config.data, file.as_deref(), fingerprinter)?;
-                        datasets.check(&config.data)?;
+                        datasets.check(config)?;
                         (file, prints)
                     }
                     Config::Own(own) => {
@@ -237,7 +237,10 @@ impl<'a> Planner<'a> {
         let mut work = Vec::new();
         for plan in &plans {
             for (run, label) in labels(plan) {
-                work.extend(met.remove(&run).map(|met| Work { label, ..met }));
+                work.extend(met.remove(&run).map(|met| {
+                    let mark = if met.config.is_stand_in() { " [random weights]" } else { "" };
+                    Work { label: label + mark, ..met }
+                }));
             }
         }
         Ok(Planned { plans, work })

@@ -319,10 +319,11 @@ pub fn outcome_cause(outcome: &Outcome) -> Option<&str> {
     }
 }
 
-/// Each file once, though the baseline stands in many rows.
+/// Each file once, though the baseline stands in many rows; none of a stand-in, which is no result.
 fn submissions(finished: &[&Entry]) -> Vec<Submission> {
     let mut submissions: Vec<Submission> = Vec::new();
-    for entry in finished.iter().filter(|entry| entry.basis == Some(Basis::Leaderboard)) {
+    let waits = |entry: &&&Entry| entry.basis == Some(Basis::Leaderboard) && !entry.stand_in;
+    for entry in finished.iter().filter(waits) {
         let file = entry.dir.submission();
         if submissions.iter().all(|known| known.file != file) {
             let row = if entry.baseline {

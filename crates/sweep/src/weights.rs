@@ -25,7 +25,7 @@ pub enum WeightsError {
         folder: WeightsFolder,
     },
     /// `weights = "<file>"` without the file.
-    #[error("the weights that the sweep names do not exist: {}", file.display())]
+    #[error("there are no such weights: {}", file.display())]
     #[diagnostic(help(
         "`weights` is \"imagenet\", \"none\" or a safetensors file, relative to the \
          file that names it (one of `--set`: to the working directory)"

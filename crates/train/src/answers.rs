@@ -56,6 +56,7 @@ pub(crate) fn conclude(
     sets: &Sets,
     models: Vec<Trained>,
 ) -> Result<(Finished, Vec<Prediction>), Halt> {
+    models.iter().try_for_each(are_numbers)?;
     let test = test_answers(loss, sets, &models)?;
     let validation = validation_answers(sets, &models)?;
     let mut images = Vec::new();
@@ -86,6 +87,23 @@ pub(crate) fn conclude(
         }
     }
     Ok((finished, images))
+}
+
+/// Whether a model answers with numbers. One whose weights went to infinity in the last step has an
+/// infinite logit for every image, and its probabilities would be a calm 0 and 1.
+fn are_numbers(model: &Trained) -> Result<(), Halt> {
+    for logits in model.validation.iter().map(|(logits, _)| logits).chain(&model.test) {
+        if !logits.f_isfinite()?.f_all()?.f_int64_value(&[])?.eq(&1) {
+            let epoch = model.fit.epochs;
+            let fold = model.fold.map(|fold| format!("fold {fold}: ")).unwrap_or_default();
+            let cause = format!(
+                "{fold}the trained model's answers are not numbers after epoch {epoch}: a lower learning \
+                 rate may help"
+            );
+            return Err(Halt::Diverged { epoch, cause });
+        }
+    }
+    Ok(())
 }
 
 /// The mean of what all models say of the test images.
@@ -176,10 +194,6 @@ impl Answers<'_> {
         let probabilities = loss.probabilities(&self.logits)?;
         let classes = probabilities.size()[1] as usize;
         let probabilities = Vec::<f32>::try_from(probabilities.f_reshape([-1])?)?;
-        if probabilities.iter().any(|probability| !probability.is_finite()) {
-            let cause = "the trained model's probabilities are not numbers".to_owned();
-            return Err(Halt::Diverged { epoch: self.epoch, cause });
-        }
         let predictions = self.images.iter().zip(probabilities.chunks_exact(classes));
         Ok(predictions
             .map(|(&(at, fold), probabilities)| {

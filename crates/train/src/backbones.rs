@@ -64,6 +64,28 @@ impl Backbone {
         Self { preprocessing: Preprocessing::asked(preprocessing, backbone), ..Self::of(backbone) }
     }
 
+    /// The network whose tensors are all among `names`, the one with the most where several are: those of
+    /// ResNet18 are among those of ResNet34.
+    pub fn owner_of(names: &HashSet<&str>) -> Option<config::Backbone> {
+        let of_file = |backbone: config::Backbone| {
+            let network = Self::of(backbone);
+            let layout = network.layout_of(names.iter().copied());
+            let layers = network.graph.layers().iter();
+            let mut tensors = layers.flat_map(|layer| layer.tensors(layout)).peekable();
+            tensors.peek()?;
+            let mut count = 0;
+            for tensor in tensors {
+                if !names.contains(tensor.name.as_str()) {
+                    return None;
+                }
+                count += 1;
+            }
+            Some((count, backbone))
+        };
+        let fitting = config::Backbone::ALL.into_iter().filter_map(of_file);
+        fitting.max_by_key(|(count, _)| *count).map(|(_, backbone)| backbone)
+    }
+
     /// The layout of a file that holds tensors called `names`: the one that more of them fit, the
     /// first where none does better.
     pub fn layout_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Layout {

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn early_stopping_stops_and_restores_as_keras_does() {
         let cases = recorded("early_stopping");
-        assert_eq!(cases.len(), 60);
+        assert_eq!(cases.len(), 80);
         for case in &cases {
             let settings: EarlyStopping = serde_json::from_value(case["settings"].clone()).unwrap();
             let restores = settings.restore_best_weights;
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn the_learning_rate_falls_as_in_keras() {
         let cases = recorded("reduce_lr_on_plateau");
-        assert_eq!(cases.len(), 60);
+        assert_eq!(cases.len(), 80);
         for case in &cases {
             let mut reducer =
                 Reducer::new(serde_json::from_value(case["settings"].clone()).unwrap());

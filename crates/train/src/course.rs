@@ -193,6 +193,7 @@ impl<'a> Course<'a> {
         self.history.push(metrics);
         link.send(&Event::Epoch { run: lane.run, metrics })?;
 
+        self.miss(&metrics, link)?;
         let settings = &lane.config.reduce_lr_on_plateau;
         if let (Some(reducer), Some(settings)) = (&mut self.reducer, settings)
             && let Some(value) = monitored(&metrics, settings.monitor)
@@ -222,6 +223,33 @@ impl<'a> Course<'a> {
             }
         }
         Ok(turn)
+    }
+
+    /// Says of a watched quantity, the first time, that this epoch has none.
+    fn miss(&self, metrics: &EpochMetrics, link: &Link<'_>) -> Result<(), Halt> {
+        let before = &self.history[..self.history.len().saturating_sub(1)];
+        for (watcher, monitor) in [
+            ("early_stopping", self.lane.config.early_stopping.as_ref().map(|it| it.monitor)),
+            (
+                "reduce_lr_on_plateau",
+                self.lane.config.reduce_lr_on_plateau.as_ref().map(|it| it.monitor),
+            ),
+        ] {
+            let Some(monitor) = monitor else { continue };
+            let lacks = |metrics: &EpochMetrics| monitored(metrics, monitor).is_none();
+            if lacks(metrics) && !before.iter().any(lacks) {
+                let why = match monitor {
+                    Monitor::ValAuc => ": the validation images measured are of one class",
+                    _ => "",
+                };
+                let (epoch, name) = (metrics.epoch, monitor.name());
+                let text = format!(
+                    "epoch {epoch} has no {name}{why}; {watcher} goes by the epochs that have one"
+                );
+                self.lane.note(text, link)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the fit, with weights that were kept restored or not.

@@ -101,16 +101,9 @@ impl<'a> Task<'a> {
     }
 }
 
-/// The quantities that are watched.
-fn monitors(config: &Config) -> impl Iterator<Item = Monitor> {
-    let early = config.early_stopping.as_ref().map(|settings| settings.monitor);
-    let reduce = config.reduce_lr_on_plateau.as_ref().map(|settings| settings.monitor);
-    early.into_iter().chain(reduce)
-}
-
 /// The loss for that many classes.
 fn loss(config: &Config, classes: usize) -> Result<Loss, Halt> {
-    if classes != 2 && monitors(config).any(|monitor| monitor == Monitor::ValAuc) {
+    if classes != 2 && config.monitors().any(|monitor| monitor == Monitor::ValAuc) {
         let cause = format!("val_auc is of two classes, and there are {classes}: watch val_loss");
         return Err(Halt::Config(cause));
     }
@@ -140,7 +133,7 @@ fn check(config: &Config) -> Result<(), Halt> {
     } else if config.model.hidden.contains(&0) {
         "a hidden layer needs at least one unit".to_owned()
     } else if let Some(monitor) =
-        monitors(config).find(|monitor| monitor.needs_validation() && without_validation)
+        config.monitors().find(|monitor| monitor.needs_validation() && without_validation)
     {
         format!("{} is monitored, and without validation images there is none", monitor.name())
     } else {

@@ -1,9 +1,10 @@
 //! A backbone's tensors: read from a safetensors file, all of them and nothing else, or drawn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
+use spec::config;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::backbones::Backbone;
@@ -76,20 +77,30 @@ pub enum WeightsError {
     },
     /// Its tensors are not those of the backbone.
     #[error(
-        "{path} does not hold the weights of this backbone, with {}'s names:\n  {}",
-        layout.name(), problems.join("\n  ")
+        "{path} does not hold the weights of this backbone, with {}'s names{}:\n  {}",
+        layout.name(), belongs(*owner), problems.join("\n  ")
     )]
     Tensors {
         /// The file.
         path: PathBuf,
         /// What it was read as.
         layout: Layout,
+        /// The network that it holds in its place, where it is a known one.
+        owner: Option<config::Backbone>,
         /// One line for each missing, unknown, misshapen or broken tensor.
         problems: Vec<String>,
     },
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TchError),
+}
+
+fn belongs(owner: Option<config::Backbone>) -> String {
+    let known = |owner: config::Backbone| {
+        let name = owner.name();
+        format!(", but those of {name} (`sweep weights list` tells where to get which)")
+    };
+    owner.map(known).unwrap_or_default()
 }
 
 /// How many problems are worth reading.
@@ -168,7 +179,9 @@ impl Weights {
         if more > 0 {
             problems.push(format!("and {more} more"));
         }
-        Err(WeightsError::Tensors { path: path.to_owned(), layout, problems })
+        let names: HashSet<&str> = file.iter().map(|(name, _)| name).collect();
+        let owner = Backbone::owner_of(&names).filter(|_| more > 0);
+        Err(WeightsError::Tensors { path: path.to_owned(), layout, owner, problems })
     }
 
     /// Draws the tensors of `backbone`: kernels from He et al.'s normal distribution, which keeps the

@@ -33,6 +33,8 @@ struct Case {
     loss: String,
     label_smoothing: f64,
     class_weight: Option<Vec<f32>>,
+    /// The step from which on the learning rate is halved: there Keras's SGD and PyTorch's part.
+    halved_at: Option<usize>,
     losses: Vec<f64>,
     #[serde(rename = "final")]
     last: BTreeMap<String, Summary>,
@@ -52,7 +54,8 @@ fn optimizer(called: &str, convention: &str) -> (Settings, f64) {
 
 impl Case {
     fn what(&self, convention: &str) -> String {
-        format!("{convention} {} {:?} {}", self.optimizer, self.units, self.loss)
+        let Self { optimizer, units, loss, halved_at, .. } = self;
+        format!("{convention} {optimizer} {units:?} {loss}, halved at {halved_at:?}")
     }
 
     fn loss(&self) -> Loss {
@@ -60,6 +63,11 @@ impl Case {
             "binary_crossentropy" => Loss::Binary,
             _ => Loss::Categorical { classes: self.classes as i64 },
         }
+    }
+
+    fn rate(&self, learning_rate: f64, step: usize) -> f64 {
+        let is_halved = self.halved_at.is_some_and(|halved_at| step >= halved_at);
+        if is_halved { learning_rate / 2.0 } else { learning_rate }
     }
 
     fn assert_last(&self, what: &str, name: &str, values: &[f32]) {
@@ -104,7 +112,7 @@ fn follows(case: &Case, convention: &str) {
         assert!((mean - recorded).abs() < 1e-4, "{what} step {step}: {mean} {recorded}");
         let by_logits = loss.by_logits(&trace.logits, &targets, weights.as_ref()).unwrap();
         let gradients = head.gradients(&trace, &by_logits).unwrap();
-        optimizer.step(&mut parameters, &gradients, learning_rate).unwrap();
+        optimizer.step(&mut parameters, &gradients, case.rate(learning_rate, step)).unwrap();
     }
     assert_eq!(case.losses.len(), 20);
     for (index, layer) in head.layers().iter().enumerate() {
@@ -141,7 +149,7 @@ fn follows_in_a_lane(case: &Case, convention: &str) {
         }
         let mean = sum / BATCH as f64;
         assert!((mean - recorded).abs() < 1e-4, "{what} step {step}: {mean} {recorded}");
-        layer[0].0.follow(&by_logits, learning_rate);
+        layer[0].0.follow(&by_logits, case.rate(learning_rate, step));
     }
     layer[0].0.ask([]);
     pass(&table, &mut layer);
@@ -169,13 +177,13 @@ fn all_follow(recorded: &Recorded, convention: &str, lanes: usize) {
 #[test]
 fn keras_is_followed() {
     let recorded: Recorded = serde_json::from_str(include_str!("parity/keras_head.json")).unwrap();
-    assert_eq!(recorded.cases.len(), 12);
-    all_follow(&recorded, "keras", 10);
+    assert_eq!(recorded.cases.len(), 14);
+    all_follow(&recorded, "keras", 12);
 }
 
 #[test]
 fn pytorch_is_followed() {
     let recorded: Recorded = serde_json::from_str(include_str!("parity/torch_head.json")).unwrap();
-    assert_eq!(recorded.cases.len(), 6);
-    all_follow(&recorded, "torch", 6);
+    assert_eq!(recorded.cases.len(), 8);
+    all_follow(&recorded, "torch", 8);
 }

@@ -51,7 +51,10 @@ pub enum PullError {
         cache: PathBuf,
     },
     /// The hub did not answer, or not as hubs do.
-    #[error("{endpoint} does not give {repository}: {cause}")]
+    #[error(
+        "{endpoint} does not give {repository}: {cause}; HF_ENDPOINT names another hub, and with \
+         HF_HUB_OFFLINE=1 only Hugging Face's cache is asked"
+    )]
     Ask {
         /// The hub.
         endpoint: String,
@@ -104,12 +107,15 @@ pub enum PullError {
 }
 
 impl Hub {
-    /// As the environment says: `HF_ENDPOINT`, `HF_HOME` (else `~/.cache/huggingface`) and
-    /// `HF_HUB_OFFLINE`, which mean what they mean to Hugging Face's own programs.
+    /// As the environment says: `HF_ENDPOINT`, `HF_HOME` (else `huggingface` in `XDG_CACHE_HOME`, else in
+    /// `~/.cache`) and `HF_HUB_OFFLINE`, which mean what they mean to Hugging Face's own programs.
     pub fn from_environment() -> Self {
         let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let home = set("HF_HOME").map_or_else(
-            || env::home_dir().unwrap_or_default().join(".cache/huggingface"),
+            || {
+                let caches = || env::home_dir().unwrap_or_default().join(".cache");
+                set("XDG_CACHE_HOME").map_or_else(caches, PathBuf::from).join("huggingface")
+            },
             PathBuf::from,
         );
         let home = std::path::absolute(&home).unwrap_or(home);

@@ -98,7 +98,7 @@ pub struct Features {
     /// How pixels become its input: auto (as its weights were trained), caffe, tf, torch, lite
     #[arg(long, value_name = "MODE", default_value = "auto", value_parser = word::<Preprocessing>)]
     pub preprocessing: Preprocessing,
-    /// How images are resized: bilinear, nearest, lanczos
+    /// How images are resized: bilinear, nearest, bicubic, lanczos
     #[arg(long, value_name = "KIND", default_value = "bilinear", value_parser = word::<Interpolation>)]
     pub interpolation: Interpolation,
     /// How its feature map becomes one row of numbers: gap, gmp, flatten

@@ -2,7 +2,7 @@
 
 use miette::Diagnostic;
 use serde::Serialize;
-use spec::config::{Builtin, Model, Weights};
+use spec::config::{Builtin, Freeze, Model, Weights};
 use spec::protocol::{Event, LayerRow, LayersOrder, Order};
 use spec::sweep::{Setting, Sweep};
 use thiserror::Error;
@@ -12,14 +12,15 @@ use crate::cli;
 use crate::dataset::Datasets;
 use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
+use crate::planning::Work;
 use crate::report::{grid, level_cell};
 use crate::worker::Program;
 
 /// A model that cannot be built.
 #[derive(Debug, Error, Diagnostic)]
-#[error("{sweep}, {rows}: {cause}")]
+#[error("{rows}: {cause}")]
 struct NoModel {
-    sweep: String,
+    /// The rows of the table that train it.
     rows: String,
     cause: String,
 }
@@ -109,6 +110,43 @@ fn order(config: &Builtin, classes: u32) -> LayersOrder {
     LayersOrder { model, image_size: config.data.image_size, classes }
 }
 
+/// Whether the layers that `work` speaks of are there. The worker would say the same, run by run and as a
+/// result.
+///
+/// # Errors
+/// When one is not, or the worker cannot be asked.
+pub(in crate::command) fn check_names(program: &Program, work: &[Work]) -> Result<(), Failure> {
+    let mut asked: Vec<LayersOrder> = Vec::new();
+    for Work { config, label, .. } in work {
+        let Some(config) = config.builtin() else { continue };
+        if !matches!(config.model.freeze, Freeze::UnfreezeFrom(_)) {
+            continue;
+        }
+        // How many classes there are says nothing about names.
+        let order = order(config, 2);
+        if !asked.contains(&order) {
+            ask(program, order.clone(), label)?;
+            asked.push(order);
+        }
+    }
+    Ok(())
+}
+
+/// The layers of a model that `rows` train.
+fn ask(program: &Program, order: LayersOrder, rows: &str) -> Result<Vec<LayerRow>, Failure> {
+    let mut layers = Vec::new();
+    for event in program.ask(Order::Layers(order))? {
+        match event {
+            Event::Layers { layers: built } => layers = built,
+            Event::NoLayers { cause } => {
+                return Err(NoModel { rows: rows.to_owned(), cause }.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(layers)
+}
+
 fn build(
     program: &Program,
     sweep: &str,
@@ -116,18 +154,7 @@ fn build(
     rows: Vec<String>,
 ) -> Result<Built, Failure> {
     let (backbone, image_size) = (order.model.backbone.name(), order.image_size);
-    let mut layers = Vec::new();
-    for event in program.ask(Order::Layers(order))? {
-        match event {
-            Event::Layers { layers: built } => layers = built,
-            Event::NoLayers { cause } => {
-                return Err(
-                    NoModel { sweep: sweep.to_owned(), rows: rows.join(", "), cause }.into()
-                );
-            }
-            _ => {}
-        }
-    }
+    let layers = ask(program, order, &format!("{sweep}, {}", rows.join(", ")))?;
     let trainable = layers.iter().map(|layer| layer.trainable).sum();
     let non_trainable = layers.iter().map(|layer| layer.non_trainable).sum();
     let parameters = trainable + non_trainable;

@@ -45,6 +45,8 @@ struct Run<'a> {
     seed: u64,
     slug: &'a str,
     done: bool,
+    /// How it ended, if it is done: finished, failed, diverged, ...
+    outcome: Option<&'static str>,
 }
 
 pub(super) fn plan(
@@ -59,7 +61,10 @@ pub(super) fn plan(
     let mut done = HashMap::new();
     for work in &planned.work {
         let result = store::read_result(&results.run(&work.planned), work.run())?;
-        done.insert(work.run(), result.is_some_and(|result| result.outcome.is_settled()));
+        let settled = result.map(|result| result.outcome).filter(Outcome::is_settled);
+        if let Some(outcome) = settled {
+            done.insert(work.run(), outcome.name());
+        }
     }
     let plans: Vec<Planned<'_>> = planned.plans.iter().map(|plan| of_plan(plan, &done)).collect();
     if args.json {
@@ -68,7 +73,7 @@ pub(super) fn plan(
     }
     let tables: Vec<String> = plans.iter().map(table).collect();
     let all = planned.work.len();
-    let to_do = done.values().filter(|&&done| !done).count();
+    let to_do = all - done.len();
     let total = match plans.len() {
         1 => String::new(),
         _ => format!("\nall together: {}, {to_do} to do\n", count(all, "run")),
@@ -77,14 +82,14 @@ pub(super) fn plan(
     Ok(exit::DONE)
 }
 
-fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
-    let is_done = |run: &PlanRun| done.get(&run.run).copied().unwrap_or(false);
+fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, &'static str>) -> Planned<'a> {
     let runs = |runs: &'a [PlanRun]| {
         let run = |run: &'a PlanRun| Run {
             run: run.run,
             seed: run.seed,
             slug: &run.slug,
-            done: is_done(run),
+            done: done.contains_key(&run.run),
+            outcome: done.get(&run.run).copied(),
         };
         runs.iter().map(run).collect()
     };
@@ -101,7 +106,7 @@ fn of_plan<'a>(plan: &'a Plan, done: &HashMap<RunId, bool>) -> Planned<'a> {
         least,
         most,
         to_come: &plan.to_come,
-        to_do: plan.runs().into_iter().filter(|run| !is_done(run)).count(),
+        to_do: plan.runs().into_iter().filter(|run| !done.contains_key(&run.run)).count(),
         rows: plan.rows.iter().map(row).collect(),
     }
 }
@@ -111,13 +116,8 @@ fn table(plan: &Planned<'_>) -> String {
         .rows
         .iter()
         .map(|row| {
-            let done = row.runs.iter().filter(|run| run.done).count();
-            let state = match row.runs.len() - done {
-                0 => "done".to_owned(),
-                to_do => format!("{to_do} to do"),
-            };
             let level = level_cell(&row.level, row.baseline);
-            [row.factor.clone(), level, row.runs.len().to_string(), state]
+            [row.factor.clone(), level, row.runs.len().to_string(), state(&row.runs)]
         })
         .collect();
     let grid = grid::from_rows(
@@ -135,6 +135,24 @@ fn table(plan: &Planned<'_>) -> String {
         text.push_str(&format!("{} in all\n", count(plan.most, "run")));
     }
     text
+}
+
+/// How far a row is: `done`; `2 to do, 1 diverged`.
+fn state(runs: &[Run<'_>]) -> String {
+    let to_do = runs.iter().filter(|run| !run.done).count();
+    let mut parts = Vec::new();
+    if to_do > 0 {
+        parts.push(format!("{to_do} to do"));
+    }
+    let mut failures: Vec<(&str, usize)> = Vec::new();
+    for outcome in runs.iter().filter_map(|run| run.outcome).filter(|name| *name != "finished") {
+        match failures.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, times)) => *times += 1,
+            None => failures.push((outcome, 1)),
+        }
+    }
+    parts.extend(failures.into_iter().map(|(outcome, times)| format!("{times} {outcome}")));
+    if parts.is_empty() { "done".to_owned() } else { parts.join(", ") }
 }
 
 /// The fewest and the most runs that a sweep will have in all.

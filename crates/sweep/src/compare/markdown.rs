@@ -60,9 +60,11 @@ pub fn markdown(compared: &Compared, format: ScoreFormat) -> String {
 
 fn cells(pair: &Pair, format: ScoreFormat) -> [String; 7] {
     let dash = || "-".to_owned();
-    let [before, after] = &pair.scores;
-    let mean =
-        |score: &Option<Score>| score.as_ref().map_or_else(dash, |score| format.score(score.mean));
+    let mean = |side: usize| {
+        let mark = if pair.stand_in[side] { " [random weights]" } else { "" };
+        let score: Option<&Score> = pair.scores[side].as_ref();
+        score.map_or_else(dash, |score| format!("{}{mark}", format.score(score.mean)))
+    };
     let difference = pair.comparison.as_ref().map_or_else(dash, |comparison| {
         let difference = &comparison.difference;
         let estimate = format.signed(difference.estimate);
@@ -87,7 +89,7 @@ fn cells(pair: &Pair, format: ScoreFormat) -> [String; 7] {
         [before, after] if before == after => after.to_string(),
         [before, after] => format!("{before}, {after}"),
     };
-    [pair.row.clone(), mean(before), mean(after), difference, p, verdict, seeds]
+    [pair.row.clone(), mean(0), mean(1), difference, p, verdict, seeds]
 }
 
 /// Whether the same work gave the same numbers.

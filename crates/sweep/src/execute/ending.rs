@@ -95,7 +95,7 @@ impl Execution<'_> {
             attempt.leave(&format!("{}\n{next}", again.cause))?;
         }
         let cause = again.cause.lines().next().unwrap_or_default();
-        let cause = cause.trim_end_matches("; its last words:");
+        let cause = cause.trim_end_matches("; its last words:").trim_end_matches(':');
         self.progress.say(&format!("{}: {cause}; {next}", work.label));
         Ok(())
     }

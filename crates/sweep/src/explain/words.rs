@@ -71,7 +71,11 @@ fn state(explained: &Explanation) -> Vec<String> {
             }));
         }
         if !measured.is_empty() {
-            lines.push(format!("score {}", measured.join(", ")));
+            let mark = match explained.stand_in {
+                true => " [random weights: not a result]",
+                false => "",
+            };
+            lines.push(format!("score {}{mark}", measured.join(", ")));
         }
         let stopped = finished
             .stopped_early

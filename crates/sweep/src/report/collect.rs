@@ -1,7 +1,7 @@
 //! From the results folder to one entry for each run of each row.
 
 use rayon::prelude::*;
-use spec::config::{Config, Weights};
+use spec::config::Config;
 use spec::paths::{ResultsDir, RunDir};
 use spec::record::{
     ExternalScore, Finished, Plan, PlanChange, PlanRow, PlanRun, RunConfig, RunResult,
@@ -148,8 +148,7 @@ fn entry(
         stand_in: false,
     };
     let config = entry.asked.as_ref().map(|asked| &asked.config);
-    let builtin = config.and_then(Config::builtin);
-    entry.stand_in = builtin.is_some_and(|config| config.model.weights == Weights::None);
+    entry.stand_in = config.is_some_and(Config::is_stand_in);
     entry.basis = basis(&entry, config);
     if entry.finished().is_some() {
         entry.external = store::read_score(&entry.dir, planned.run)?;

@@ -15,7 +15,7 @@ use super::{
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
                         place of pretrained ones. They show that the sweep runs, and say nothing about \
-                        the backbone or its settings.";
+                        the pretrained backbone or its settings.";
 
 /// A sweep's report in Markdown.
 pub fn markdown(table: &Table, format: ScoreFormat) -> String {

@@ -10,8 +10,8 @@ use spec::run_id::RunId;
 use spec::sweep::Schedule;
 
 use crate::cli;
-use crate::command::count;
 use crate::command::machine::{cores, free_memory, slots};
+use crate::command::{count, layers};
 use crate::devices::SlotSpec;
 use crate::execute::{End, execute};
 use crate::exit::Failure;
@@ -152,6 +152,7 @@ fn start(
     store: &Store,
     console: &Console,
 ) -> Result<(End, Vec<SetAside>), Failure> {
+    layers::check_names(program, &open)?;
     preflight::room(store.dir().root(), open.len())?;
     if let Err(error) = preflight::cache(&store.dir().cache()) {
         console.warn(&format!("features are not kept, so every worker computes them: {error}"));

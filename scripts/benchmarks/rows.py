@@ -56,7 +56,7 @@ class Place:
 def rows(place: Place) -> list[Row]:
     """All of them, whether or not peers take part."""
     found = [*passes(place), decoding(place), *heads(place), last_block(place)]
-    return found + [*studies(place), *growth(place), *memory(place)]
+    return found + [*studies(place), *growth(place), *more_images(place), *memory(place)]
 
 
 def measure(place: Place, *arguments: str) -> Contestant:
@@ -244,6 +244,19 @@ def growth(place: Place) -> list[Row]:
     return [
         Row(f"{more} runs beside {fewer}, EfficientNet-Lite0", "runs", many(more), (many(fewer),), "1", once=True)
         for fewer, more in steps
+    ]
+
+
+def more_images(place: Place) -> list[Row]:
+    """From nothing to one score: what a pass over more images takes for each."""
+
+    def many(images: int) -> Contestant:
+        words = ("--backbone", "efficientnet_lite0", "--images", str(images))
+        return sweep(place, "images", *words, name=f"{images} images")
+
+    return [
+        Row(f"{more} images beside {fewer}, EfficientNet-Lite0", "images", many(more), (many(fewer),), "1", once=True)
+        for fewer, more in [(196, 784), (784, 3136)]
     ]
 
 

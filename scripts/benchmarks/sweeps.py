@@ -25,6 +25,8 @@ STUDY = {
     "patience": "[5, 10, 15]",
     "steps_per_epoch": "[50, 100, 150]",
 }
+# Images that `sweep data synth` draws for training.
+TRAINING = 40
 STOPS = {"early_stopping": ["patience = 10"], "reduce_lr_on_plateau": ["patience = 5"]}
 
 
@@ -155,9 +157,21 @@ def grow(arguments: argparse.Namespace) -> None:
     sweep(arguments, "run", str(file), "--results", str(folder)).say(arguments.runs)
 
 
+def images(arguments: argparse.Namespace) -> None:
+    """One run of one step on so many synthetic plates, from nothing: little more than the pass."""
+    plates = arguments.scratch / f"plates-{arguments.images}"
+    if not plates.exists():
+        command = [arguments.built / "sweep", "data", "synth", plates, "--test", arguments.images - TRAINING]
+        subprocess.run(list(map(str, command)), check=True, stderr=subprocess.DEVNULL)
+    arguments.plates = plates
+    file = write(arguments, f"images-{arguments.images}", epochs=1, steps=1)
+    folder = emptied(results(arguments, "images"))
+    sweep(arguments, "run", str(file), "--results", str(folder)).say(arguments.images)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    work = {"heads": heads, "study": study, "grow": grow}
+    work = {"heads": heads, "study": study, "grow": grow, "images": images}
     parser.add_argument("work", choices=work)
     parser.add_argument("--built", type=Path, required=True)
     parser.add_argument("--plates", type=Path, required=True)
@@ -169,6 +183,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--images", type=int, default=784)
     parser.add_argument("--no-fuse", action="store_true")
     parser.add_argument("--pass", action="store_true")
     parser.add_argument("--repetitions", type=int, default=1)

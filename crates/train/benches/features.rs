@@ -8,7 +8,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use spec::config::{self, Pooling, Precision};
 use tch::{Device, Kind, Tensor};
 use train::allocator;
@@ -52,7 +52,7 @@ fn cache(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(features.numel() as u64 * 4));
         let file = CacheFile::new(folder.path(), what);
         group.bench_function(format!("write, {what}"), |bencher| {
-            bencher.iter_batched(|| (), |()| file.write(&features).unwrap(), BatchSize::PerIteration);
+            bencher.iter(|| file.write(&features).unwrap());
         });
         group.bench_function(format!("read, {what}"), |bencher| {
             bencher.iter(|| {

@@ -50,6 +50,7 @@ fn every_file_resolves_to_the_comparison_it_is_about() {
     learning_rate (Learning rate, x10): learning_rate = [0.0001*] [0.005]
     model (Model, x5): model = [EfficientNet-Lite0 + GAP*] [EfficientNet-Lite0 + Flatten]
     patience (Patience of early stopping, x10): patience = [5] [10*] [15]
+    precision (Precision of the frozen layers, x10): precision = [fp32*] [bf16]
     steps_per_epoch (Steps per epoch, x10): steps_per_epoch = [50] [100*] [150]
     steps_per_epoch_resnet50 (Steps per epoch of the pooled model, x5): steps_per_epoch = [100*] [7]
     study (The whole study, factor by factor, x10): batch_size = [16] [32*] [64]: learning_rate = [0.0001*] [0.005]: epochs = [50*] [100]: patience = [5] [10*] [15]: steps_per_epoch = [50] [100*] [150]: model = [A: Flatten*] [B: GAP]: steps_of_the_pooled_model = [7]

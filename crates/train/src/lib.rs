@@ -27,6 +27,7 @@ pub mod lanes;
 pub mod layers;
 pub mod library;
 pub mod link;
+pub mod loaded;
 pub mod looks;
 pub mod loss;
 pub mod model;

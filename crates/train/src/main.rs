@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
@@ -11,7 +12,7 @@ use rustix::stdio::dup2_stdout;
 use serde::Serialize;
 use spec::protocol;
 use tracing::error;
-use train::{allocator, device, worker};
+use train::{allocator, device, loaded, worker};
 
 /// Trains the runs that `sweep` orders: JSON lines come in on stdin and go out on stdout.
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ struct Probe {
     /// The libtorch that this was built for; torch-sys accepts no other.
     libtorch: &'static str,
     cuda_devices: usize,
+    /// Files of the libraries that it is linked to or has opened, libtorch's and the system's.
+    libraries: Vec<PathBuf>,
 }
 
 /// What tch 0.24 is made for, <https://docs.rs/crate/torch-sys/0.24.0>.
@@ -82,6 +85,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             protocol: protocol::VERSION,
             libtorch: LIBTORCH,
             cuda_devices: device::cuda_devices(),
+            libraries: loaded::libraries()?,
         };
         return Ok(writeln!(events, "{}", serde_json::to_string(&probe)?)?);
     }

@@ -1,5 +1,6 @@
 //! Nightly files, read as sweep files are: every problem at its line.
 
+use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use super::error::{LoadError, Problem};
 use super::keys::Keys;
 use super::levels::line;
 use super::scalars;
-use super::source::{Reader, Source};
+use super::source::{Reader, Source, unreadable};
 use super::suggest::nearest;
 use super::value::{Entry, Node, Value};
 use crate::nightly::{CompareWith, FeatureLife, Nightly, Regression, Timezone};
@@ -39,7 +40,7 @@ const MOST_PER_DEVICE: i64 = 64;
 const MOST_KEPT: i64 = 100_000;
 const LAST_GOOD: &str = "last good";
 
-/// Reads a nightly file. The sweep files that it names are not looked at.
+/// Reads a nightly file. The sweep files that it names have to be there, and are not read.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its place.
@@ -169,6 +170,21 @@ fn sweeps(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<PathBuf>> {
         let problem = Problem::new("`sweeps` is empty").with_help("name one sweep file at least");
         reader.report(&node.span, "no sweep here", problem);
         return None;
+    }
+    let Value::Array(items) = &node.value else { return None };
+    for Node { value, span, .. } in items {
+        let Value::Text(file) = value else { continue };
+        if file.trim().is_empty() {
+            continue;
+        }
+        let file = reader.source.absolute(file);
+        // A folder is told of by its kind: it can be looked at.
+        let problem = match fs_err::metadata(&file) {
+            Ok(found) if found.is_dir() => unreadable(&file, &io::ErrorKind::IsADirectory.into()),
+            Ok(_) => continue,
+            Err(error) => unreadable(&file, &error),
+        };
+        reader.report(span, "one of the sweeps", problem);
     }
     Some(list.iter().map(|file| reader.source.absolute(file)).collect())
 }

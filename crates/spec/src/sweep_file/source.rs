@@ -142,7 +142,8 @@ pub(super) fn lexical(path: &Path) -> PathBuf {
     plain
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> Problem {
+/// A file that cannot be read.
+pub(super) fn unreadable(file: &Path, error: &io::Error) -> Problem {
     let name = file.display();
     match error.kind() {
         io::ErrorKind::NotFound => {

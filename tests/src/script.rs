@@ -29,6 +29,8 @@ pub struct Script {
     pub jitter: u64,
     /// The libtorch that it says it has; empty: none.
     pub libtorch: String,
+    /// Files of the libraries that it says it has loaded.
+    pub libraries: Vec<PathBuf>,
     /// How many GPUs it finds.
     pub gpus: usize,
     /// On this GPU, as `CUDA_VISIBLE_DEVICES` calls it, every run crashes.

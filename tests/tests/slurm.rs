@@ -5,3 +5,4 @@ mod fake;
 mod lost;
 mod pretend;
 mod real;
+mod strategies;

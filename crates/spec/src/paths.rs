@@ -242,6 +242,11 @@ impl NightDir {
         self.root.join("report.md")
     }
 
+    /// The same as one page, with its sweeps.
+    pub fn page(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
     /// There when somebody has said that later nights are to be compared with this one.
     pub fn accepted(&self) -> PathBuf {
         self.root.join("accepted")

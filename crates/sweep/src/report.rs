@@ -30,7 +30,7 @@ pub use document::{Block, Document};
 pub use external::Agreement;
 pub use factorial::Interaction;
 pub use frame::FrameError;
-pub use html::{Section, page};
+pub use html::{Section, page, page_below};
 pub use importance::FactorImportance;
 pub use judge::Judgement;
 pub(crate) use judge::{Known, Measured, Rules, compare, known, measured};

@@ -27,8 +27,9 @@ fn main() {
     if std::env::args().any(|argument| argument == "--probe") {
         let gpus = script.gpus;
         let libtorch = if script.libtorch.is_empty() { "none" } else { &script.libtorch };
+        let libraries = serde_json::to_string(&script.libraries).unwrap();
         println!(
-            r#"{{"version":"0.0.0","protocol":1,"libtorch":"{libtorch}","cuda_devices":{gpus}}}"#
+            r#"{{"version":"0.0.0","protocol":1,"libtorch":"{libtorch}","cuda_devices":{gpus},"libraries":{libraries}}}"#
         );
         return;
     }

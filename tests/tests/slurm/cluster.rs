@@ -11,6 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,32 @@ impl Cluster {
                 |state: &&str| ["idle", "mixed", "allocated", "completing"].contains(state);
             states.lines().filter(is_back).count() == NODES
         });
+    }
+
+    /// Does `work` while an administrator looks after the cluster. A controller that was killed has lost its
+    /// last seconds: it starts again what already runs, takes nodes that say so for broken and drains them, and
+    /// holds the jobs.
+    pub(crate) fn administered<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (done, is_done) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while is_done.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    if self.says("sinfo", &["-h", "-N", "-o", "%T"]).contains("drain") {
+                        let all = format!("NodeName=n[0-{}]", NODES - 1);
+                        self.ask("scontrol", &["update", &all, "State=RESUME"]);
+                    }
+                    let queue = self.says("squeue", &["-h", "-r", "-o", "%i %r"]);
+                    let held = queue.lines().filter_map(|line| {
+                        let (job, reason) = line.split_once(' ')?;
+                        (reason.contains("held") || reason.contains("JobHeld")).then_some(job)
+                    });
+                    held.for_each(|job| _ = self.ask("scontrol", &["release", job]));
+                }
+            });
+            let worked = work();
+            drop(done);
+            worked
+        })
     }
 
     pub(crate) fn start_node(&mut self, node: usize) {

@@ -164,6 +164,18 @@ pub struct PlanRun {
 }
 
 impl Plan {
+    /// Whether there may be runs that are not planned yet, because results decide them: a stage of a chain
+    /// has not begun or come to its choice, or a row may get more seeds.
+    pub fn has_more_to_come(&self) -> bool {
+        let is_open = |row: &PlanRow| !row.baseline && !row.cell && row.stopped.is_none();
+        let seeds_are_open = match self.replicates {
+            Replicates::Fixed { .. } => false,
+            Replicates::UntilDecided { .. } => self.rows.iter().any(is_open),
+        };
+        let stage_is_open = |stage: &PlanStage| stage.choice.is_none();
+        !self.to_come.is_empty() || self.stages.iter().any(stage_is_open) || seeds_are_open
+    }
+
     /// Every run of the sweep once, the first baseline's first, then in the order of the rows.
     pub fn runs(&self) -> Vec<&PlanRun> {
         let mut seen = HashSet::new();
@@ -253,5 +265,66 @@ impl From<AnyPlan> for Plan {
             stages: plan.stages,
             to_come: plan.to_come,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plan with a baseline and a level that stopped for this reason.
+    fn plan(stopped: Option<Stopped>) -> Plan {
+        let row = |baseline, stopped| PlanRow {
+            stage: None,
+            settings: Vec::new(),
+            baseline,
+            cell: false,
+            changes: Vec::new(),
+            runs: Vec::new(),
+            stopped,
+        };
+        Plan {
+            version: PLAN_VERSION,
+            sweep: "a".to_owned(),
+            title: None,
+            overrides: Vec::new(),
+            strategy: Strategy::Ofat,
+            replicates: Replicates::default(),
+            margin: None,
+            comparisons: 1,
+            interactions: Vec::new(),
+            rows: vec![row(true, None), row(false, stopped)],
+            stages: Vec::new(),
+            to_come: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_results_decide_is_still_to_come() {
+        assert!(!plan(None).has_more_to_come(), "so many seeds, and no more");
+        let two = std::num::NonZeroU32::MIN.saturating_add(1);
+        let adaptive = |stopped| Plan {
+            replicates: Replicates::UntilDecided { min: two, max: two },
+            ..plan(stopped)
+        };
+        assert!(adaptive(None).has_more_to_come());
+        assert!(!adaptive(Some(Stopped::AtMost)).has_more_to_come());
+        let chain = |to_come: &[&str], choice: Option<PlanChoice>| {
+            let stage = PlanStage { factor: "x".to_owned(), incumbent: Vec::new(), choice };
+            let to_come = to_come.iter().map(|name| (*name).to_owned()).collect();
+            Plan { stages: vec![stage], to_come, ..plan(None) }
+        };
+        let choice = || {
+            Some(PlanChoice {
+                level: "1".to_owned(),
+                stays: true,
+                by: ChooseBy::Validation,
+                folds: false,
+                why: Why::NothingToCompare,
+            })
+        };
+        assert!(chain(&["y"], choice()).has_more_to_come());
+        assert!(chain(&[], None).has_more_to_come());
+        assert!(!chain(&[], choice()).has_more_to_come());
     }
 }

@@ -1,5 +1,6 @@
 //! What is about this machine, its results folder and its shell.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -33,6 +34,9 @@ pub struct Gc {
     /// Keep so much of the features
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     pub cache: ByteSize,
+    /// Remove all nights but the last N of each nightly file, and those that others are compared with
+    #[arg(long, value_name = "N")]
+    pub nights: Option<NonZeroU32>,
 }
 
 /// `sweep doctor`

@@ -66,7 +66,11 @@ pub(super) fn nightly(
         return accept(&nights, &past, night, console);
     }
     let mut trouble = Trouble::default();
-    let worker = worker().map_err(|failure| trouble.broken.push(words(&failure))).ok();
+    // Trainers of the user's own need no worker of ours.
+    let worker = match sweeps.iter().any(is_builtin) {
+        true => worker().map_err(|failure| trouble.broken.push(words(&failure))).ok(),
+        false => None,
+    };
     let folder = nightly.file.parent().filter(|folder| *folder != Path::new(""));
     let known = worker.as_ref().map(|(program, probe)| (program, probe));
     let toolchain = Toolchain::look(known, folder.unwrap_or(Path::new(".")));
@@ -98,7 +102,7 @@ pub(super) fn nightly(
         Some(past) => setting.go_on(past.begun)?,
         None => setting.begin(now, toolchain)?,
     };
-    if trouble.broken.is_empty() && setting.run(&begun, &mut trouble)? == End::Interrupted {
+    if setting.run(&begun, &mut trouble)? == End::Interrupted {
         console.say("interrupted: give the same command to go on with this night");
         return Ok(exit::INTERRUPTED);
     }
@@ -122,6 +126,11 @@ fn known_nights(known: &[String]) -> String {
         [] => ", and no other".to_owned(),
         known => format!("; there are {}", known.join(", ")),
     }
+}
+
+/// Whether the built-in trainer trains it.
+fn is_builtin(sweep: &Sweep) -> bool {
+    sweep.baseline.builtin().is_some()
 }
 
 /// The worker, and what it says of the machine.

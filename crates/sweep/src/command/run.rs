@@ -82,12 +82,9 @@ pub(super) fn carry_out(
         store.write_plan(plan)?;
     }
     let end = loop {
-        match rounds.run(&planned.work, &store, console)? {
-            None => break End::Done,
-            Some(End::Done) => {}
-            Some(end) => break end,
-        }
-        // What has ended may decide what comes next.
+        let Some(end) = rounds.run(&planned.work, &store, console)? else { break End::Done };
+        // What has ended may decide what comes next, also where it is for another command to go on: a plan
+        // whose runs all have results would pass for a sweep that is done.
         let next = rounds.plan(&mut planner, &results)?;
         for (before, plan) in planned.plans.iter().zip(&next.plans) {
             choices(before, plan).iter().for_each(|choice| console.say(choice));
@@ -96,6 +93,9 @@ pub(super) fn carry_out(
             }
         }
         planned = next;
+        if end != End::Done {
+            break end;
+        }
     };
     let Planned { plans, work } = planned;
     Ok(CarriedOut { store, plans, work, end, set_aside: rounds.set_aside })

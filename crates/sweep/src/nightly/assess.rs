@@ -93,8 +93,9 @@ fn counted(results: &ResultsDir, plan: &Plan) -> Result<SweepNight, ReadError> {
             None => sweep.state = State::Unfinished,
         }
     }
-    // Results decide what comes next in a chain: stages that have not begun are not in the plan.
-    if !plan.to_come.is_empty() {
+    // Results may decide what comes next. A night that ended between two rounds has results of all runs
+    // that are planned, and is not done.
+    if plan.has_more_to_come() {
         sweep.state = State::Unfinished;
     }
     sweep.subject = subject(results, plan)?;
@@ -114,6 +115,7 @@ fn subject(results: &ResultsDir, plan: &Plan) -> Result<Subject, ReadError> {
         validation: all(&|run| run.fingerprints.validation.clone()),
         test: all(&|run| run.fingerprints.test.clone()),
         weights: all(&|run| run.fingerprints.weights.clone()),
+        trainer: all(&|run| run.fingerprints.trainer.clone()),
     })
 }
 
@@ -132,7 +134,9 @@ fn named(contents: impl Iterator<Item = String>) -> Option<String> {
 /// What is to be trained, wherever the data lie.
 fn without_paths(config: &Config) -> String {
     let mut json = serde_json::to_value(config).unwrap_or_default();
-    for (section, key) in [("data", "train"), ("data", "test"), ("model", "weights")] {
+    for (section, key) in
+        [("data", "train"), ("data", "test"), ("model", "weights"), ("trainer", "folder")]
+    {
         if let Some(section) = json.get_mut(section).and_then(serde_json::Value::as_object_mut) {
             section.remove(key);
         }
@@ -153,6 +157,7 @@ fn changes(sweep: &SweepNight, before: &Subject) -> Vec<Change> {
         ("validation images", &before.validation, &now.validation),
         ("test images", &before.test, &now.test),
         ("weights", &before.weights, &now.weights),
+        ("trainer's files", &before.trainer, &now.trainer),
     ]
     .into_iter()
     .filter(|(_, before, now)| before != now)

@@ -95,6 +95,17 @@ pub fn to_remove<'a>(past: &'a [Past], keep: usize, with: &CompareWith) -> Vec<&
     past.iter().map(Past::night).filter(|night| !needed.contains(night)).collect()
 }
 
+/// The same for whoever does not have the nightly file: what a kept night was compared with stays, since
+/// the file may name it for good.
+pub fn to_prune(past: &[Past], keep: usize) -> Vec<&str> {
+    let mut removed = to_remove(past, keep, &CompareWith::LastGood);
+    let kept = past.iter().filter(|past| !removed.contains(&past.night()));
+    let sweeps = kept.filter_map(|past| past.summary.as_ref()).flat_map(|summary| &summary.sweeps);
+    let needed: Vec<&str> = sweeps.filter_map(|sweep| sweep.compared_with.as_deref()).collect();
+    removed.retain(|night| !needed.contains(night));
+    removed
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -166,6 +177,7 @@ mod tests {
             until: None,
             cut_short: false,
             report: "report.md".into(),
+            page: None,
             continues: None,
             broken: Vec::new(),
             set_aside: Vec::new(),
@@ -223,5 +235,19 @@ mod tests {
         let fixed = CompareWith::Night("2026-11-02".to_owned());
         assert_eq!(removed(2, &fixed), "2026-11-01 2026-11-03");
         assert_eq!(removed(9, &fixed), "");
+    }
+
+    #[test]
+    fn without_the_nightly_file_what_a_kept_night_was_compared_with_stays_too() {
+        let mut past = nights(&["a+", "a+", "a+", "a+"]);
+        assert_eq!(to_prune(&past, 1), ["2026-11-01", "2026-11-02", "2026-11-03"]);
+        let compared = |past: &mut Past, with: &str| {
+            past.summary.as_mut().unwrap().sweeps[0].compared_with = Some(with.to_owned());
+        };
+        compared(&mut past[3], "2026-11-01");
+        // Of a night that goes itself it is no matter.
+        compared(&mut past[2], "2026-11-02");
+        assert_eq!(to_prune(&past, 1), ["2026-11-02", "2026-11-03"]);
+        assert_eq!(to_prune(&past, 9), [""; 0]);
     }
 }

@@ -59,6 +59,9 @@ pub struct Summary {
     pub cut_short: bool,
     /// Its report.
     pub report: PathBuf,
+    /// The same as a page, with its sweeps; absent in those of older versions.
+    #[serde(default)]
+    pub page: Option<PathBuf>,
     /// The night whose unfinished work went on in this one.
     pub continues: Option<String>,
     /// What was broken, each with its way out.
@@ -139,6 +142,9 @@ pub struct Subject {
     pub test: Option<String>,
     /// Of the weights.
     pub weights: Option<String>,
+    /// Of what a trainer of the user's own is made of.
+    #[serde(default)]
+    pub trainer: Option<String>,
 }
 
 /// A row of a sweep's table in a night.

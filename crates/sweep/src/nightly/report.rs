@@ -1,37 +1,38 @@
 //! A night for people: what is worse first, then what has changed, then everything else.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::record::{RowNight, RowOutcome, State, Summary, SweepNight};
 use super::toolchain::{Build, Change, short};
-use crate::report::grid::from_rows;
-use crate::report::{ScoreFormat, level_cell};
+use crate::report::grid::{Column, columns};
+use crate::report::{Block, Document, ScoreFormat, level_cell};
 
 /// The report of a night.
-pub fn markdown(summary: &Summary, format: ScoreFormat) -> String {
-    let mut text = format!("# Night of {}: {}\n\n", summary.night, summary.verdict.words());
-    let _ = writeln!(text, "{}", times(summary));
+pub fn document(summary: &Summary, format: ScoreFormat) -> Document {
+    let mut blocks = vec![Block::Paragraph(times(summary))];
     if let Some(night) = &summary.continues {
         let carried: usize = summary.sweeps.iter().map(|sweep| sweep.carried).sum();
-        let _ = writeln!(
-            text,
-            "\nIt goes on with what the night of {night} left: {carried} finished runs are from then, \
-             computed by the same worker, libraries and driver."
-        );
+        blocks.push(Block::Paragraph(format!(
+            "It goes on with what the night of {night} left: {carried} finished runs are from then, computed \
+             by the same worker, libraries and driver."
+        )));
     }
-    list(&mut text, "Broken:", broken(summary));
-    list(&mut text, "Worse than before:", worse(&summary.sweeps, format));
-    list(&mut text, "Left for the next night:", left(&summary.sweeps));
-    list(&mut text, "Better than before:", better(&summary.sweeps, format));
-    if let Some(blind) = blind(&summary.sweeps) {
-        let _ = writeln!(text, "\n{blind}");
+    let sweeps = &summary.sweeps;
+    let lists = [("Broken:", broken(summary)), ("Worse than before:", worse(sweeps, format))];
+    let more = [
+        ("Left for the next night:", left(sweeps)),
+        ("Better than before:", better(sweeps, format)),
+    ];
+    let lists = lists.into_iter().chain(more).filter(|(_, items)| !items.is_empty());
+    blocks.extend(lists.map(|(lead, items)| Block::List { lead, items }));
+    blocks.extend(blind(sweeps).map(Block::Paragraph));
+    for sweep in sweeps.iter().filter(|sweep| sweep.state != State::NotBegun) {
+        section(sweep, format, &mut blocks);
     }
-    for sweep in summary.sweeps.iter().filter(|sweep| sweep.state != State::NotBegun) {
-        let _ = write!(text, "\n{}", section(sweep, format));
-    }
-    let _ = write!(text, "\n## What it ran on\n\n{}", toolchain(summary));
-    text
+    blocks.push(Block::Section("What it ran on".to_owned()));
+    blocks.push(Block::Table(toolchain(summary)));
+    let heading = format!("Night of {}: {}", summary.night, summary.verdict.words());
+    Document { heading, blocks }
 }
 
 fn times(summary: &Summary) -> String {
@@ -49,7 +50,7 @@ fn times(summary: &Summary) -> String {
         false => "",
     };
     format!(
-        "`{}`, from {} to {} ({}): {}{}. {finished} of {runs} runs finished.{cut}",
+        "{}, from {} to {} ({}): {}{}. {finished} of {runs} runs finished.{cut}",
         summary.name,
         summary.started.strftime(minute),
         summary.ended.strftime(minute),
@@ -59,20 +60,10 @@ fn times(summary: &Summary) -> String {
     )
 }
 
-fn list(text: &mut String, heading: &str, lines: Vec<String>) {
-    if !lines.is_empty() {
-        let _ = writeln!(text, "\n**{heading}**\n\n{}", lines.join("\n"));
-    }
-}
-
 fn broken(summary: &Summary) -> Vec<String> {
-    // What an error says may have several lines, which belong to one item.
-    let broken = summary.broken.iter().map(|what| format!("- {}", what.replace('\n', "\n  ")));
-    let set_aside = summary
-        .set_aside
-        .iter()
-        .map(|one| format!("- {} was set aside: {}", one.device, one.cause.replace('\n', "\n  ")));
-    broken.chain(set_aside).collect()
+    let set_aside = summary.set_aside.iter();
+    let set_aside = set_aside.map(|one| format!("{} was set aside: {}", one.device, one.cause));
+    summary.broken.iter().cloned().chain(set_aside).collect()
 }
 
 fn worse(sweeps: &[SweepNight], format: ScoreFormat) -> Vec<String> {
@@ -88,12 +79,13 @@ fn worse(sweeps: &[SweepNight], format: ScoreFormat) -> Vec<String> {
                 let runs = if row.lost == 1 { "run does" } else { "runs do" };
                 said.push(format!("{} {runs} not finish any more", row.lost));
             }
-            lines.push(format!("- {}: {}", name(sweep, row), said.join("; ")));
+            lines.push(format!("{}: {}", name(sweep, row), said.join("; ")));
         }
         if let (false, Some(night)) = (rows.is_empty(), &sweep.compared_with) {
+            let of = &sweep.sweep;
             lines.push(match sweep.changed.as_slice() {
-                [] => format!("  - nothing that is known of has changed since {night}"),
-                changed => format!("  - changed since {night}: {}", inline(changed)),
+                [] => format!("{of}: nothing that is known of has changed since {night}"),
+                changed => format!("{of}: changed since {night}: {}", inline(changed)),
             });
         }
     }
@@ -103,7 +95,7 @@ fn worse(sweeps: &[SweepNight], format: ScoreFormat) -> Vec<String> {
 fn better(sweeps: &[SweepNight], format: ScoreFormat) -> Vec<String> {
     let rows = sweeps.iter().flat_map(|sweep| sweep.rows.iter().map(move |row| (sweep, row)));
     rows.filter(|(_, row)| row.outcome == RowOutcome::Better)
-        .map(|(sweep, row)| format!("- {}: {}", name(sweep, row), moved(row, format)))
+        .map(|(sweep, row)| format!("{}: {}", name(sweep, row), moved(row, format)))
         .collect()
 }
 
@@ -130,11 +122,11 @@ fn moved(row: &RowNight, format: ScoreFormat) -> String {
 fn left(sweeps: &[SweepNight]) -> Vec<String> {
     let line = |sweep: &SweepNight| match sweep.state {
         State::Complete => None,
-        State::NotBegun => Some(format!("- {}: its turn did not come", sweep.sweep)),
-        State::Unfinished => {
-            let left = sweep.runs - sweep.finished - sweep.failed;
-            Some(format!("- {}: {left} of {} runs", sweep.sweep, sweep.runs))
-        }
+        State::NotBegun => Some(format!("{}: its turn did not come", sweep.sweep)),
+        State::Unfinished => Some(match sweep.runs - sweep.finished - sweep.failed {
+            0 => format!("{}: what its results decide", sweep.sweep),
+            left => format!("{}: {left} of {} runs", sweep.sweep, sweep.runs),
+        }),
     };
     sweeps.iter().filter_map(line).collect()
 }
@@ -152,8 +144,7 @@ fn blind(sweeps: &[SweepNight]) -> Option<String> {
     }
 }
 
-fn section(sweep: &SweepNight, format: ScoreFormat) -> String {
-    let mut text = format!("## {}\n\n", sweep.sweep);
+fn section(sweep: &SweepNight, format: ScoreFormat, blocks: &mut Vec<Block>) {
     let failed = match sweep.failed {
         0 => String::new(),
         failed => format!(", {failed} did not"),
@@ -166,24 +157,25 @@ fn section(sweep: &SweepNight, format: ScoreFormat) -> String {
         Some(night) => format!("compared with the night of {night}"),
         None => "nothing to compare with yet".to_owned(),
     };
-    let _ = writeln!(
-        text,
-        "{} of {} runs finished{failed}{carried}; {compared}. [Its own report]({}/report.md).\n",
+    blocks.push(Block::Section(sweep.sweep.clone()));
+    blocks.push(Block::Paragraph(format!(
+        "{} of {} runs finished{failed}{carried}; {compared}. Its own report: {}/report.md.",
         sweep.finished, sweep.runs, sweep.sweep
-    );
+    )));
     if let Some(night) = &sweep.compared_with {
-        let _ = match sweep.changed.as_slice() {
-            [] => writeln!(text, "Nothing that is known of has changed since.\n"),
+        match sweep.changed.as_slice() {
+            [] => blocks
+                .push(Block::Paragraph("Nothing that is known of has changed since.".to_owned())),
             changed => {
-                writeln!(text, "Changed since {night}:\n\n{}", changes(changed))
+                blocks.push(Block::Paragraph(format!("Changed since {night}:")));
+                blocks.push(Block::Table(changes(changed)));
             }
-        };
+        }
     }
-    text.push_str(&table(sweep, format));
-    text
+    blocks.push(Block::Table(table(sweep, format)));
 }
 
-fn table(sweep: &SweepNight, format: ScoreFormat) -> String {
+fn table(sweep: &SweepNight, format: ScoreFormat) -> Vec<Column> {
     let score = |score: Option<f64>| score.map_or_else(dash, |score| format.score(score));
     let rows: Vec<[String; 8]> = sweep
         .rows
@@ -193,7 +185,7 @@ fn table(sweep: &SweepNight, format: ScoreFormat) -> String {
                 0 => String::new(),
                 lost => format!("; {lost} of {} lost", row.seeds),
             };
-            let mark = if row.regression { "**regression**: " } else { "" };
+            let mark = if row.regression { "regression: " } else { "" };
             [
                 row.factor.clone(),
                 level_cell(&row.level, row.baseline),
@@ -209,7 +201,7 @@ fn table(sweep: &SweepNight, format: ScoreFormat) -> String {
             ]
         })
         .collect();
-    from_rows(
+    columns(
         [
             ("factor", false),
             ("level", false),
@@ -245,11 +237,11 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn changes(changed: &[Change]) -> String {
+fn changes(changed: &[Change]) -> Vec<Column> {
     let cell = |value: &Option<String>| value.clone().unwrap_or_else(dash);
     let rows: Vec<[String; 3]> =
         changed.iter().map(|one| [one.what.clone(), cell(&one.before), cell(&one.now)]).collect();
-    from_rows([("what", false), ("before", false), ("now", false)], &rows)
+    columns([("what", false), ("before", false), ("now", false)], &rows)
 }
 
 fn inline(changed: &[Change]) -> String {
@@ -260,7 +252,7 @@ fn inline(changed: &[Change]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-fn toolchain(summary: &Summary) -> String {
+fn toolchain(summary: &Summary) -> Vec<Column> {
     let ran = &summary.toolchain;
     let build = |build: &Build| format!("{} ({})", build.version, short(&build.hash));
     let mut rows: Vec<[String; 2]> = Vec::new();
@@ -277,5 +269,5 @@ fn toolchain(summary: &Summary) -> String {
     }
     add("processor", ran.processor.clone());
     add("kernel", ran.kernel.clone());
-    from_rows([("what", false), ("version", false)], &rows)
+    columns([("what", false), ("version", false)], &rows)
 }

@@ -2,10 +2,10 @@
 
 use super::grid::{Column, grid};
 
-/// A sweep's report, block by block.
+/// A report, block by block.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// The sweep's name.
+    /// What it is about.
     pub heading: String,
     /// What stands below it, from the top.
     pub blocks: Vec<Block>,
@@ -14,6 +14,8 @@ pub struct Document {
 /// A piece of a report.
 #[derive(Debug, Clone)]
 pub enum Block {
+    /// A heading below which the next blocks stand.
+    Section(String),
     /// Some sentences.
     Paragraph(String),
     /// Some sentences that nobody may miss.
@@ -48,10 +50,12 @@ impl Document {
 impl Block {
     fn markdown(&self) -> String {
         match self {
+            Self::Section(heading) => format!("## {heading}\n"),
             Self::Paragraph(text) => format!("{text}\n"),
             Self::Warning { first, rest } => format!("**{first}** {rest}\n"),
             Self::List { lead, items } => {
-                let items = items.iter().map(|item| format!("- {item}\n"));
+                // What an error says may have several lines, which belong to one item.
+                let items = items.iter().map(|item| format!("- {}\n", item.replace('\n', "\n  ")));
                 format!("{lead}\n{}", items.collect::<String>())
             }
             Self::Drawing(lines) => format!("```\n{lines}\n```\n"),

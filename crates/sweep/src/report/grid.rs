@@ -49,7 +49,12 @@ pub fn grid(columns: &[Column]) -> String {
 
 /// A table from rows of as many cells as there are headings; `right` marks columns of numbers.
 pub fn from_rows<const N: usize>(headings: [(&str, bool); N], rows: &[[String; N]]) -> String {
-    let columns: Vec<Column> = headings
+    grid(&columns(headings, rows))
+}
+
+/// The columns of such a table.
+pub fn columns<const N: usize>(headings: [(&str, bool); N], rows: &[[String; N]]) -> Vec<Column> {
+    headings
         .iter()
         .enumerate()
         .map(|(place, (heading, right))| Column {
@@ -57,6 +62,5 @@ pub fn from_rows<const N: usize>(headings: [(&str, bool); N], rows: &[[String; N
             right: *right,
             cells: rows.iter().map(|row| row[place].clone()).collect(),
         })
-        .collect();
-    grid(&columns)
+        .collect()
 }

@@ -19,7 +19,7 @@ use self::details::Details;
 use self::figures::Figures;
 use self::pictures::Flips;
 use super::plots::{self, Plot};
-use super::{Entry, ScoreFormat, Table};
+use super::{Document, Entry, ScoreFormat, Table};
 use crate::store::ReadError;
 
 const STYLE: &str = include_str!("html/report.css");
@@ -69,10 +69,19 @@ struct Sweep<'a> {
 
 /// The page of some sweeps.
 pub fn page<'a>(sections: impl IntoIterator<Item = &'a Section>) -> String {
+    page_below(None, sections)
+}
+
+/// The page of some sweeps below a report about all of them, if there is one.
+pub fn page_below<'a>(
+    front: Option<&Document>,
+    sections: impl IntoIterator<Item = &'a Section>,
+) -> String {
     let sections: Vec<&Section> = sections.into_iter().collect();
     let style = format!("{}\n{STYLE}", plots::STYLE);
-    let title = match sections.as_slice() {
-        [only] => only.sweep.clone(),
+    let title = match (front, sections.as_slice()) {
+        (Some(front), _) => front.heading.clone(),
+        (None, [only]) => only.sweep.clone(),
         _ => format!("{} sweeps", sections.len()),
     };
     let page = html! {
@@ -89,7 +98,7 @@ pub fn page<'a>(sections: impl IntoIterator<Item = &'a Section>) -> String {
             }
             body {
                 a .skip href="#main" { "To the content" }
-                @if sections.len() > 1 {
+                @if sections.len() > 1 || front.is_some() {
                     nav .sweeps aria-label="Sweeps" {
                         @for (at, section) in sections.iter().enumerate() {
                             a href=(format!("#s{at}")) { (section.sweep) }
@@ -97,10 +106,13 @@ pub fn page<'a>(sections: impl IntoIterator<Item = &'a Section>) -> String {
                     }
                 }
                 main id="main" {
+                    @if let Some(front) = front {
+                        article { (parts::blocks(front, None, None)) }
+                    }
                     @for (at, section) in sections.iter().enumerate() {
                         article id=(format!("s{at}")) { (section.body) }
                     }
-                    @if sections.is_empty() { p { "No sweep has run here." } }
+                    @if sections.is_empty() && front.is_none() { p { "No sweep has run here." } }
                 }
                 footer { p { "Made by sweep. Everything is in this file; it asks nobody for anything." } }
                 script { (PreEscaped(SCRIPT)) }

@@ -15,7 +15,7 @@ use super::atomic;
 use super::read::read_json;
 use super::{ReadError, StoreError, WriteError, read_plan, read_result};
 use crate::exit::{self, Ends};
-use crate::nightly::history::Past;
+use crate::nightly::history::{self, Past};
 use crate::nightly::record::{Begun, Summary, VERSION};
 use crate::process::Process;
 
@@ -169,13 +169,14 @@ impl Nights {
         Ok(carried)
     }
 
-    /// A night has ended: its report first, then its summary, which says that all is there.
+    /// A night has ended: its report first, as text and as a page, then its summary, which says that all is there.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn conclude(&self, summary: &Summary, report: &str) -> Result<(), WriteError> {
+    pub fn conclude(&self, summary: &Summary, report: &str, page: &str) -> Result<(), WriteError> {
         let night = self.dir.night(&summary.night);
         atomic::write(&night.report(), report.as_bytes())?;
+        atomic::write(&night.page(), page.as_bytes())?;
         atomic::write_json(&night.summary(), summary)?;
         let aside = self.dir.root().join(".latest.part");
         match fs_err::remove_file(&aside) {
@@ -222,6 +223,24 @@ impl Nights {
         remove(&gone)
     }
 
+    /// Removes all nights but the last `keep` of each nightly file, and those that others are compared
+    /// with. Their names.
+    ///
+    /// # Errors
+    /// When one cannot be read or removed.
+    pub fn prune(&self, keep: usize) -> Result<Vec<String>, StoreError> {
+        let mut removed = Vec::new();
+        for name in names(&self.dir)? {
+            let past = self.past(&name)?;
+            for night in history::to_prune(&past, keep) {
+                self.remove(night)?;
+                removed.push(night.to_owned());
+            }
+        }
+        removed.sort_unstable();
+        Ok(removed)
+    }
+
     /// Takes down that later nights are to be compared with this one.
     ///
     /// # Errors
@@ -265,6 +284,17 @@ pub fn past(dir: &NightsDir, name: &str) -> Result<Vec<Past>, ReadError> {
         (key(one), &one.begun.night).cmp(&(key(other), &other.begun.night))
     });
     Ok(past)
+}
+
+/// The names of the nightly files that have nights in `dir`.
+fn names(dir: &NightsDir) -> Result<Vec<String>, ReadError> {
+    let mut names = Vec::new();
+    for folder in folders(dir)? {
+        names.extend(whole::<Begun>(&dir.night(&folder).begun())?.map(|begun| begun.name));
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// What is in a file; nothing if that cannot be known.

@@ -11,7 +11,7 @@ use spec::paths::ResultsDir;
 use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
 
-use super::words;
+use super::{is_builtin, words};
 use crate::cli;
 use crate::command::machine::{cores, free_memory, slots};
 use crate::command::report::render;
@@ -24,13 +24,13 @@ use crate::nightly::calendar;
 use crate::nightly::conclusion::verdict;
 use crate::nightly::history::{self, Past};
 use crate::nightly::record::{Begun, State, Summary, VERSION};
-use crate::nightly::report::markdown;
+use crate::nightly::report::document;
 use crate::nightly::toolchain::Toolchain;
 use crate::output::Console;
 use crate::progress::SetAside;
-use crate::report::ScoreFormat;
-use crate::store::StoreError;
+use crate::report::{ScoreFormat, Section, page, page_below};
 use crate::store::nights::Nights;
+use crate::store::{ReadError, StoreError, read_plan};
 use crate::trainer;
 
 /// How often it is looked whether a GPU is free.
@@ -145,7 +145,13 @@ impl Setting<'_> {
 
     /// Runs one sweep after the other until the night is over: what fits are whole sweeps.
     pub(super) fn run(&self, begun: &Begun, trouble: &mut Trouble) -> Result<End, Failure> {
-        if let Err(failure) = self.wait_for_memory(begun) {
+        // What was broken before anything ran is the worker.
+        let has_worker = trouble.broken.is_empty();
+        let can_run = |sweep: &Sweep| has_worker || !is_builtin(sweep);
+        let Some(first) = self.sweeps.iter().find(|sweep| can_run(sweep)) else {
+            return Ok(End::Done);
+        };
+        if let Err(failure) = self.wait_for_memory(begun, first) {
             trouble.broken.push(words(&failure));
             return Ok(End::Done);
         }
@@ -157,7 +163,8 @@ impl Setting<'_> {
         };
         let names: Vec<&str> = begun.sweeps.iter().map(String::as_str).collect();
         for name in history::order(&names, self.past.last()) {
-            let Some(sweep) = self.sweeps.iter().find(|sweep| sweep.name == name) else { continue };
+            let named = self.sweeps.iter().find(|sweep| sweep.name == name);
+            let Some(sweep) = named.filter(|sweep| can_run(sweep)) else { continue };
             let left = begun.until.map(|until| calendar::left(until, calendar::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(End::OutOfTime);
@@ -194,7 +201,8 @@ impl Setting<'_> {
         }
         for plan in &done.plans {
             let kept = render(done.store.dir(), plan, self.format).and_then(|rendered| {
-                Ok(done.store.write_report(plan, &rendered.report, &rendered.runs, None)?)
+                let page = page([&rendered.section(plan, self.format)?]);
+                Ok(done.store.write_report(plan, &rendered.report, &rendered.runs, Some(&page))?)
             });
             // It is derived: `sweep report` makes it again.
             if let Err(failure) = kept {
@@ -205,11 +213,8 @@ impl Setting<'_> {
 
     /// Waits until a GPU has so much memory free as was asked for. What happens to it later is for the
     /// slots to wait for.
-    fn wait_for_memory(&self, begun: &Begun) -> Result<(), Failure> {
-        let (Some(wanted), Some(sweep)) = (self.nightly.wait_free_memory, self.sweeps.first())
-        else {
-            return Ok(());
-        };
+    fn wait_for_memory(&self, begun: &Begun, sweep: &Sweep) -> Result<(), Failure> {
+        let Some(wanted) = self.nightly.wait_free_memory else { return Ok(()) };
         let devices = self.nightly.devices.clone().unwrap_or(sweep.schedule.devices.clone());
         let schedule = Schedule { devices, ..sweep.schedule.clone() };
         let program = trainer::program([&sweep.baseline])?;
@@ -267,18 +272,44 @@ impl Setting<'_> {
             until: begun.until,
             cut_short,
             report: dir.night(&begun.night).report(),
+            page: Some(dir.night(&begun.night).page()),
             continues: begun.continues.clone(),
             broken: trouble.broken.clone(),
             set_aside: trouble.set_aside.clone(),
             toolchain: begun.toolchain.clone(),
             sweeps,
         };
-        let report = markdown(&summary, self.format);
-        self.nights.conclude(&summary, &report)?;
+        let document = document(&summary, self.format);
+        let report = document.markdown();
+        let page = page_below(Some(&document), &self.sections(begun));
+        self.nights.conclude(&summary, &report, &page)?;
         if !cut_short {
             print(self.console, &report)?;
         }
         Ok(summary)
+    }
+
+    /// What the sweeps of a night came to, each for the night's page.
+    fn sections(&self, begun: &Begun) -> Vec<Section> {
+        let results = self.nights.dir().night(&begun.night).results();
+        let section = |name: &String| {
+            let plan = match read_plan(&results, name) {
+                // Its turn did not come, and the report says so.
+                Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => return Ok(None),
+                read => read?,
+            };
+            let rendered = render(&results, &plan, self.format)?;
+            Ok::<_, Failure>(Some(rendered.section(&plan, self.format)?))
+        };
+        let read = begun.sweeps.iter().filter_map(|name| match section(name) {
+            Ok(section) => section,
+            // The night is more than its page.
+            Err(failure) => {
+                self.console.warn(&format!("{name} is not on the page: {}", failure.report));
+                None
+            }
+        });
+        read.collect()
     }
 
     /// Removes what no later night needs.

@@ -31,6 +31,7 @@ impl Setting<'_> {
             ("SWEEP_NIGHT", summary.night.clone()),
             ("SWEEP_NIGHT_FOLDER", absolute(night.root())),
             ("SWEEP_NIGHT_REPORT", absolute(&night.report())),
+            ("SWEEP_NIGHT_PAGE", absolute(&night.page())),
             ("SWEEP_NIGHT_VERDICT", summary.verdict.words().to_owned()),
             ("SWEEP_NIGHT_EXIT_CODE", summary.exit_code.to_string()),
         ];

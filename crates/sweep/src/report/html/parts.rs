@@ -8,7 +8,7 @@ use super::figures::{Courses, Figures, kind};
 use super::pictures::{Flip, Flips};
 use crate::report::grid::Column;
 use crate::report::plots::{Kind, Plot};
-use crate::report::{Block, Row, document};
+use crate::report::{Block, Document, Row, document};
 
 /// Rows of a table that stand in the page; the others are in the table of runs.
 const ROWS: usize = 200;
@@ -16,13 +16,17 @@ const ROWS: usize = 200;
 /// The report's own words, as in Markdown.
 pub(super) fn words(sweep: &Sweep<'_>) -> Markup {
     let document = document(sweep.table, sweep.format);
+    blocks(&document, sweep.table.title.as_deref(), Some(&sweep.table.rows))
+}
+
+/// The words of a document; `title` is a first paragraph that is one, `rows` are those of the first table.
+pub(super) fn blocks(document: &Document, title: Option<&str>, rows: Option<&[Row]>) -> Markup {
     let mut tables = 0;
     let mut blocks = Vec::new();
     for block in &document.blocks {
         blocks.push(match block {
-            Block::Paragraph(text)
-                if blocks.is_empty() && Some(text) == sweep.table.title.as_ref() =>
-            {
+            Block::Section(heading) => html! { h2 { (heading) } },
+            Block::Paragraph(text) if blocks.is_empty() && Some(text.as_str()) == title => {
                 html! { p .title { (text) } }
             }
             Block::Paragraph(text) => html! { p { (text) } },
@@ -37,7 +41,7 @@ pub(super) fn words(sweep: &Sweep<'_>) -> Markup {
             Block::Table(columns) => {
                 tables += 1;
                 match tables {
-                    1 => table(columns, Some(&sweep.table.rows), "The sweep's table"),
+                    1 if rows.is_some() => table(columns, rows, "The sweep's table"),
                     number => table(columns, None, &format!("Table {number}")),
                 }
             }

@@ -5,4 +5,5 @@ mod fake;
 mod lost;
 mod pretend;
 mod real;
+mod scale;
 mod strategies;

@@ -2,18 +2,20 @@
 //!
 //! Everything here is pure: collected tables in, findings out.
 
+mod judged;
 mod markdown;
 mod side;
 
 use serde::Serialize;
-use stats::compare::{Comparison, Settings, judge};
-use stats::difference::{Difference, Replicates, difference};
+use stats::compare::{Comparison, Settings};
+use stats::difference::Difference;
 use stats::score::{Score, score};
 use stats::verdict::Verdict;
 
 use crate::report::{Entry, Known, Measured, known, measured};
 use crate::settings::{self, Change};
 
+pub(crate) use judged::{difference_of, judged, lost};
 pub use markdown::markdown;
 use side::{Matched, matched};
 pub use side::{NothingInCommon, Side};
@@ -140,18 +142,17 @@ impl Compared {
 /// When the two have no row in common.
 pub fn compare(from: &Side, to: &Side, margin: Option<f64>) -> Result<Compared, NothingInCommon> {
     let Matched { pairs, only_from, only_to } = matched(from, to)?;
-    let differences: Vec<Result<Difference, WhyNot>> =
-        pairs.iter().map(|(_, from, to)| paired(from, to)).collect();
     let settings =
         Settings { alpha: 1.0 - CONFIDENCE, family: pairs.len(), margin, ..Settings::default() };
-    let judged = judge(differences.iter().flatten().cloned().collect(), &settings);
-    let mut judged = judged.into_iter();
-    let rows = pairs.into_iter().zip(differences).map(|((row, from, to), difference)| {
-        let (comparison, why_not) = match difference {
-            Ok(_) => (judged.next(), None),
+    let sides: Vec<[&[&Entry]; 2]> =
+        pairs.iter().map(|(_, from, to)| [from.as_slice(), to.as_slice()]).collect();
+    let judged = judged(&sides, &settings, paired);
+    let rows = pairs.iter().zip(judged).map(|((row, from, to), judged)| {
+        let (comparison, why_not) = match judged {
+            Ok(comparison) => (Some(comparison), None),
             Err(why_not) => (None, Some(why_not)),
         };
-        pair(row, &from, &to, comparison, why_not)
+        pair(row.clone(), from, to, comparison, why_not)
     });
     Ok(Compared {
         rows: rows.collect(),
@@ -173,22 +174,14 @@ fn stands_in(side: &[&Entry]) -> bool {
     side.iter().any(|entry| entry.stand_in)
 }
 
-fn paired(from: &[&Entry], to: &[&Entry]) -> Result<Difference, WhyNot> {
-    let finished = |side: &[&Entry]| known_of(side).ok_or(WhyNot::NothingFinished);
-    let (before, after): (Known, Known) = (finished(from)?, finished(to)?);
+fn paired(from: &[&Entry], to: &[&Entry], confidence: f64) -> Result<Difference, WhyNot> {
+    if [from, to].map(known_of).iter().any(Option::is_none) {
+        return Err(WhyNot::NothingFinished);
+    }
     if stands_in(from) || stands_in(to) {
         return Err(WhyNot::RandomWeights);
     }
-    let on = |side: &[&Entry]| {
-        let measured = side.iter().find(|entry| entry.measured().is_some());
-        measured.map(|entry| (entry.basis, entry.images()))
-    };
-    let other_images = before.images.zip(after.images).is_some_and(|(one, other)| one != other);
-    if on(from) != on(to) || other_images {
-        return Err(WhyNot::OtherImages);
-    }
-    difference(&after.level, &before.level, CONFIDENCE, Replicates::Fixed, 0)
-        .map_err(|_| WhyNot::NoSeedInCommon)
+    difference_of(from, to, confidence)
 }
 
 fn pair(
@@ -200,10 +193,6 @@ fn pair(
 ) -> Pair {
     let of_seed = |seed: u64| from.iter().find(|entry| entry.seed == seed);
     let both = || to.iter().filter_map(|after| Some((*of_seed(after.seed)?, *after)));
-    let failed = both().filter(|(before, after)| {
-        let ended = after.result.as_ref().is_some_and(|result| result.outcome.is_settled());
-        before.finished().is_some() && ended && after.finished().is_none()
-    });
     let same = both().filter(|(before, after)| {
         before.planned.run == after.planned.run
             && before.finished().is_some()
@@ -224,7 +213,7 @@ fn pair(
         stand_in: [stands_in(from), stands_in(to)],
         comparison,
         why_not,
-        failed: failed.map(|(_, after)| after.seed).collect(),
+        failed: lost(from, to),
         same_runs: same.len(),
         changed: changed.map(|(_, after)| after.seed).collect(),
         changes: before

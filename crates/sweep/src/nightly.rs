@@ -6,10 +6,10 @@
 
 pub mod assess;
 pub mod calendar;
-pub mod compare;
 pub mod conclusion;
 pub mod history;
 pub mod hooks;
 pub mod record;
 pub mod report;
+pub mod rows;
 pub mod toolchain;

@@ -113,3 +113,19 @@ fn a_library_with_other_contents_is_listed_beside_what_moved() {
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert_eq!(changed[0]["what"], "libtorch_cpu.so");
 }
+
+/// Whatever a row is made of besides the machine.
+#[test]
+fn changed_settings_images_and_weights_are_listed() {
+    let bench = bench("");
+    assert_eq!(night(&bench, 0).code, 0);
+    bench.write("data/train/cleaned/0000.jpg", "another picture");
+    // As valid as before, and other bytes.
+    bench.write("weights.safetensors", "\u{3}\0\0\0\0\0\0\0{} ");
+    let base = bench.read("base.toml");
+    bench.write("base.toml", &format!("{base}\n[train]\nepochs = 7\n"));
+    assert_eq!(night(&bench, 1).code, 0);
+    let changed = &summary(&bench, "2026-11-27")["sweeps"][0]["changed"];
+    let whats = changed.as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap());
+    assert_eq!(whats.collect::<Vec<_>>(), ["configurations", "training images", "weights"]);
+}

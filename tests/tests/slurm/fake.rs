@@ -95,6 +95,7 @@ fn it_submits_and_returns_and_tasks_bring_the_results() {
     let done = pretend.submit(&[]);
     assert_eq!(done.stderr, "6 runs: all done before\n");
     assert_eq!(pretend.bench.read("results/batch_size/report.md"), done.stdout);
+    assert!(pretend.bench.path("results/batch_size/report.html").is_file());
     let asked = pretend.told("calls").matches("squeue").count();
     assert!(pretend.sweep(&["status"]).stdout.ends_with("nothing is at work\n"));
     assert_eq!(

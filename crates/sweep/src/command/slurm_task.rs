@@ -14,6 +14,7 @@ use crate::output::Console;
 use crate::planning::Work;
 use crate::preflight;
 use crate::progress::Progress;
+use crate::report::page;
 use crate::schedule::Policy;
 use crate::slurm::task::{Place, TaskError, Warning};
 use crate::slurm::{Cluster, TaskOrder};
@@ -129,8 +130,10 @@ pub(super) fn collect(
     let (mut open, mut failed) = (0, 0);
     for name in &mapping.sweeps {
         let plan = read_plan(store.dir(), name)?;
-        let Rendered { report, runs, .. } = render(store.dir(), &plan, args.score_format)?;
-        store.write_report(&plan, &report, &runs, None)?;
+        let rendered = render(store.dir(), &plan, args.score_format)?;
+        let page = page([&rendered.section(&plan, args.score_format)?]);
+        let Rendered { report, runs, .. } = &rendered;
+        store.write_report(&plan, report, runs, Some(&page))?;
         console.say(&format!("{} is written", store.dir().sweep(name).report().display()));
         for run in plan.runs() {
             match crate::store::read_result(&store.dir().run(run), run.run)? {

@@ -5,9 +5,9 @@ use spec::nightly::{CompareWith, Regression};
 use spec::paths::{NightsDir, ResultsDir};
 use spec::record::{Outcome, Plan, RunConfig};
 
-use super::compare::{Pair, compare};
 use super::history::{Past, reference};
 use super::record::{Begun, State, Subject, SweepNight};
+use super::rows::{Pair, compare};
 use super::toolchain::{Change, short};
 use crate::report::collect;
 use crate::store::{ReadError, read_config, read_plan, read_result};

@@ -173,6 +173,7 @@ impl Scheduler {
             Event::Broken(slot, cause) => self.broken(slot, cause, effects),
             Event::Breach(slot, what) => self.breach(now, slot, what, effects),
             Event::Ended(slot, how) => self.ended(now, slot, how, effects),
+            Event::Dismissed(slot, how) => self.dismissed(now, slot, how, effects),
             Event::Taken(slot, run) => {
                 if let Some(prefix) = self.give_back(slot, run) {
                     self.next_look = self.next_look.max(now + LOOK_EVERY);

@@ -10,5 +10,5 @@ pub use ask::AskError;
 pub use lines::{Line, Lines};
 pub use orphans::end_strays;
 pub(crate) use process::die_with_us;
-pub use process::{Heard, Worker, WorkerId};
+pub use process::{Ending, Heard, Worker, WorkerId};
 pub use program::{Probe, ProbeError, Program, ProgramError};

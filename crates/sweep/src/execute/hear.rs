@@ -6,7 +6,7 @@ use spec::run_id::RunId;
 use super::{ExecuteError, Execution};
 use crate::progress::Activity;
 use crate::schedule::{Event, SlotId};
-use crate::worker::{Heard, Line, WorkerId};
+use crate::worker::{Ending, Heard, Line, WorkerId};
 
 impl Execution<'_> {
     pub(super) fn hear(&mut self, worker: WorkerId, heard: Heard) -> Result<(), ExecuteError> {
@@ -20,9 +20,12 @@ impl Execution<'_> {
             Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
             Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
             Heard::Ended => {
-                let how = self.stations[slot].reap()?;
+                let Ending { how, was_asked } = self.stations[slot].reap()?;
                 self.memory.ended(slot);
-                self.tell(Event::Ended(slot, how))
+                self.tell(match was_asked {
+                    true => Event::Dismissed(slot, how),
+                    false => Event::Ended(slot, how),
+                })
             }
         }
     }

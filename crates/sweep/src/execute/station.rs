@@ -9,7 +9,7 @@ use spec::protocol::Order;
 use spec::run_id::RunId;
 
 use crate::store::{Attempt, WriteError};
-use crate::worker::{Worker, WorkerId};
+use crate::worker::{Ending, Worker, WorkerId};
 
 /// So much of what a worker says on stderr is kept for the day it fails.
 const LAST_WORDS: usize = 4096;
@@ -128,19 +128,20 @@ impl Station {
     /// How the worker ended, with its last words: the rest of "the worker ...".
     ///
     /// What it said since its last run goes to that run's log.
-    pub(super) fn reap(&mut self) -> Result<String, WriteError> {
+    pub(super) fn reap(&mut self) -> Result<Ending, WriteError> {
         if let Some(mut log) = self.last_log.take().filter(|_| self.attempts.is_empty()) {
             log.write_all(self.last_words.make_contiguous())?;
         }
         self.leaving = None;
-        let how = match self.worker.take() {
+        let Ending { how, was_asked } = match self.worker.take() {
             Some(worker) => worker.reap(),
-            None => "is gone".to_owned(),
+            None => Ending { how: "is gone".to_owned(), was_asked: false },
         };
         let said = String::from_utf8_lossy(self.last_words.make_contiguous()).into_owned();
         let lines: Vec<&str> = said.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        Ok(if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") })
+        let how = if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") };
+        Ok(Ending { how, was_asked })
     }
 
     /// Takes down what the worker says on stderr: in the log of every attempt under way, since nobody

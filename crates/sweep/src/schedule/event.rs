@@ -37,6 +37,8 @@ pub enum Event {
     /// The worker's process has ended and all that it said has been heard: the text is the
     /// rest of "the worker ...".
     Ended(SlotId, String),
+    /// The same, where the process was asked to end by a signal, and not by us: nothing failed.
+    Dismissed(SlotId, String),
     /// Another orchestrator is at this run, which was assigned to this slot.
     Taken(SlotId, RunId),
     /// Another orchestrator has ended this run, which was assigned to this slot.

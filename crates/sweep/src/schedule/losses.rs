@@ -141,6 +141,25 @@ impl Scheduler {
         }
     }
 
+    /// The worker was asked to end by somebody else. Often that is meant for us as well, and the word has not
+    /// come yet: its runs are interrupted, not failed, when they are not tried again.
+    pub(super) fn dismissed(
+        &mut self,
+        now: Time,
+        slot: SlotId,
+        how: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.slots[slot] {
+            Slot::Busy { .. } => {
+                let cause = format!("the worker {how}");
+                self.lose(now, slot, Outcome::Interrupted { cause }, effects);
+                self.slots[slot] = Slot::Vacant;
+            }
+            _ => self.ended(now, slot, how, effects),
+        }
+    }
+
     /// Accounts for everything that a lost worker had in hand. The runs under way are tried again or end
     /// with `outcome`; those not begun go to another worker, and the device bears the loss.
     fn lose(&mut self, now: Time, slot: SlotId, outcome: Outcome, effects: &mut Vec<Effect>) {

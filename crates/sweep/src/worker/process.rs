@@ -127,12 +127,28 @@ impl Worker {
     }
 
     /// How it ended; to be called after [`Heard::Ended`].
-    pub fn reap(mut self) -> String {
+    pub fn reap(mut self) -> Ending {
         match self.child.wait() {
-            Ok(status) => describe(status),
-            Err(error) => format!("ended, and nobody knows how: {error}"),
+            Ok(status) => Ending {
+                how: describe(status),
+                was_asked: status.signal() == Some(signal_hook::consts::SIGTERM),
+            },
+            Err(error) => {
+                let how = format!("ended, and nobody knows how: {error}");
+                Ending { how, was_asked: false }
+            }
         }
     }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The rest of "the worker ...".
+    pub how: String,
+    /// Whether its end was the signal by which processes are asked to end. No crash looks like that: a batch
+    /// system that cancels a job, or an administrator, sends it, mostly to us as well.
+    pub was_asked: bool,
 }
 
 /// The rest of "the worker ...".

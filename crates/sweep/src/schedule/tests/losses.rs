@@ -158,3 +158,16 @@ fn memory_that_was_not_shared_is_too_small() {
     let effects = scheduler.handle(Event::Finished(0, run(0), out.clone()));
     assert_eq!(effects, [Effect::Store(0, run(0), out)]);
 }
+
+/// A batch system cancels a job by a signal to all of its processes: of the worker's end we may hear before our
+/// own.
+#[test]
+fn a_worker_that_was_asked_to_end_by_others_leaves_its_run_open() {
+    let mut scheduler = begun(1, 1);
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    let how = "was killed by SIGTERM (15)".to_owned();
+    let effects = scheduler.handle(Event::Dismissed(0, how));
+    let cause = "the worker was killed by SIGTERM (15)".to_owned();
+    assert_eq!(effects[0], Effect::Store(0, run(0), Outcome::Interrupted { cause }));
+}

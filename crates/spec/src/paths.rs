@@ -127,11 +127,6 @@ impl ResultsDir {
         self.root.join(".claims/runs")
     }
 
-    /// Folder of claims that were let go and wait for another run.
-    pub fn spare_claims(&self) -> PathBuf {
-        self.root.join(".claims/spare")
-    }
-
     /// Folder of all that was submitted to a cluster.
     pub fn submissions(&self) -> PathBuf {
         self.root.join(".slurm")

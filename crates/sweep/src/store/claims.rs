@@ -7,9 +7,8 @@
 
 mod files;
 mod pulses;
-mod spares;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -25,7 +24,6 @@ use crate::planning::Work;
 use crate::process::{Fate, Process};
 use files::{read, read_all, write};
 use pulses::Pulses;
-use spares::Spares;
 
 /// How often an orchestrator says that it goes on.
 const BEAT: Duration = Duration::from_secs(30);
@@ -85,9 +83,7 @@ pub struct Claims {
     dir: ResultsDir,
     this: Process,
     presence: PathBuf,
-    /// By run, in which slot.
-    held: HashMap<RunId, String>,
-    spares: Spares,
+    held: HashSet<RunId>,
     next_beat: Instant,
     pulses: Pulses,
 }
@@ -103,7 +99,6 @@ impl Claims {
         let this = Process::this()?;
         fs_err::create_dir_all(dir.orchestrators())?;
         fs_err::create_dir_all(dir.claims())?;
-        fs_err::create_dir_all(dir.spare_claims())?;
         let presence = dir.orchestrators().join(this.file_name());
         let since = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let ours = Presence { process: this.clone(), since, job, slots };
@@ -116,9 +111,8 @@ impl Claims {
             }
         }
         let next_beat = Instant::now() + BEAT;
-        let spares = Spares::new(&dir.spare_claims(), &this.file_name());
-        let (held, pulses) = (HashMap::new(), Pulses::default());
-        Ok(Self { dir, this, presence, held, spares, next_beat, pulses })
+        let (held, pulses) = (HashSet::new(), Pulses::default());
+        Ok(Self { dir, this, presence, held, next_beat, pulses })
     }
 
     /// Us.
@@ -136,12 +130,9 @@ impl Claims {
         for work in works {
             let mut found = self.find(work)?;
             if matches!(found, Whose::Nobody | Whose::Ours) {
-                let file = self.file(work.run());
-                if !self.spares.put(slot, &file).map_err(WriteError::from)? {
-                    let claim = Claim { holder: self.this.clone(), slot: slot.to_owned() };
-                    write(&file, &claim)?;
-                }
-                self.held.insert(work.run(), slot.to_owned());
+                let claim = Claim { holder: self.this.clone(), slot: slot.to_owned() };
+                write(&self.file(work.run()), &claim)?;
+                self.held.insert(work.run());
                 found = Whose::Ours;
             }
             whose.push(found);
@@ -165,10 +156,9 @@ impl Claims {
 
     /// Lets go of `run`.
     pub fn release(&mut self, run: RunId) {
-        if let Some(slot) = self.held.remove(&run)
-            && self.holds(run)
-        {
-            self.spares.keep(slot, &self.file(run));
+        if self.held.remove(&run) && self.holds(run) {
+            // A claim that stays is stale as soon as we are gone.
+            let _ = fs_err::remove_file(self.file(run));
         }
     }
 
@@ -214,7 +204,7 @@ impl Claims {
 
 impl Drop for Claims {
     fn drop(&mut self) {
-        for run in std::mem::take(&mut self.held).into_keys() {
+        for run in std::mem::take(&mut self.held) {
             if self.holds(run) {
                 let _ = fs_err::remove_file(self.file(run));
             }
@@ -268,8 +258,7 @@ fn is_alive(this: &Process, other: &Process, dir: &ResultsDir, pulses: &mut Puls
 /// Removes what those have left who are gone for sure.
 fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
     let gone = |process: &Process| this.sees(process) == Fate::Gone;
-    let claims = [dir.claims(), dir.spare_claims()];
-    let claims = claims.iter().flat_map(|folder| read_all::<Claim>(folder));
+    let claims = read_all::<Claim>(&dir.claims()).into_iter();
     let claims = claims.filter(|(_, claim)| gone(&claim.holder)).map(|(file, _)| file);
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(_, presence)| gone(&presence.process)).map(|(file, _)| file);
@@ -353,29 +342,6 @@ mod tests {
             let whose = claims.look(&[&work]).unwrap();
             assert_eq!(matches!(whose[0], Whose::Done(_)), done, "{whose:?}");
         }
-    }
-
-    #[test]
-    fn a_claim_that_is_let_go_is_the_next_runs() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let inode =
-            |file: PathBuf| std::os::unix::fs::MetadataExt::ino(&fs_err::metadata(file).unwrap());
-        claims.take(&[&work(1)], "cpu 1").unwrap();
-        let first = inode(claims.file(work(1).run()));
-        claims.release(work(1).run());
-        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 0);
-        claims.take(&[&work(2)], "cpu 2").unwrap();
-        claims.take(&[&work(3)], "cpu 1").unwrap();
-        assert_ne!(inode(claims.file(work(2).run())), first, "it is of another slot");
-        assert_eq!(inode(claims.file(work(3).run())), first);
-        let at_work = at_work(&dir);
-        assert_eq!(at_work[0].slots[0], ("cpu 1".to_owned(), vec![work(3).run()]));
-        // One that somebody has cleared away is made anew.
-        claims.release(work(3).run());
-        fs_err::remove_dir_all(dir.spare_claims()).unwrap();
-        claims.take(&[&work(3)], "cpu 1").unwrap();
-        assert!(claims.holds(work(3).run()) && claims.file(work(3).run()).exists());
     }
 
     #[test]

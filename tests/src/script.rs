@@ -52,6 +52,10 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// Images of each set.
     pub images: u64,
+    /// What the first images are called; the others by their number.
+    pub names: Vec<String>,
+    /// The classes; none: `cleaned` and `dirty`.
+    pub classes: Vec<String>,
 }
 
 /// What a setting, or some together, add to the accuracy.

@@ -15,6 +15,7 @@ mod hostile;
 mod interrupt;
 mod killed;
 mod nightly;
+mod page;
 mod real;
 mod report;
 mod resumed;

@@ -16,7 +16,7 @@ fn bench() -> Bench {
 
 fn world(bench: &Bench, effects: Vec<Effect>) {
     bench.script(|script| {
-        script.world = Some(World { accuracy: 0.6, effects, images: 200 });
+        script.world = Some(World { accuracy: 0.6, effects, images: 200, ..World::default() });
     });
 }
 

@@ -382,11 +382,17 @@ fn in_world(world: &World, order: &RunOrder) -> (Predictions, Evaluation, Option
     let sum = |of: fn(&Effect) -> f64| -> f64 { world.effects.iter().filter(fits).map(of).sum() };
     let on_validation = world.accuracy + sum(|effect| effect.add);
     let on_test = on_validation + sum(|effect| effect.add_test);
+    let mut classes = world.classes.clone();
+    if classes.is_empty() {
+        classes = vec!["cleaned".to_owned(), "dirty".to_owned()];
+    }
+    let count = classes.len() as u64;
     let mut images = Vec::new();
     let mut tell = |set: ImageSet, name: &str, accuracy: f64| {
         let mut correct = 0;
         for number in 0..world.images {
-            let image = format!("{name}/{number:04}.jpg");
+            let named = world.names.get(number as usize);
+            let image = named.cloned().unwrap_or_else(|| format!("{name}/{number:04}.jpg"));
             // How hard an image is, in its place among all, and what a run makes of it.
             let difficulty = (number as f64 + 0.5) / world.images as f64;
             let id = order.run.to_string();
@@ -394,9 +400,10 @@ fn in_world(world: &World, order: &RunOrder) -> (Predictions, Evaluation, Option
             let own = chance(&["image", &id, &image]) - 0.5;
             let right = difficulty + 0.02 * run + 0.1 * own < accuracy;
             correct += u64::from(right);
-            let label = (number % 2) as u32;
-            let predicted = if right { label } else { 1 - label };
-            let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
+            let label = (number % count) as u32;
+            let predicted = if right { label } else { (label + 1) % count as u32 };
+            let mut probabilities = vec![0.25 / (count - 1) as f32; classes.len()];
+            probabilities[predicted as usize] = 0.75;
             let label = Some(label);
             images.push(Prediction { set, fold: None, image, label, predicted, probabilities });
         }
@@ -404,7 +411,6 @@ fn in_world(world: &World, order: &RunOrder) -> (Predictions, Evaluation, Option
     };
     let test = tell(ImageSet::Test, "test", on_test);
     let validation = tell(ImageSet::Validation, "train", on_validation);
-    let classes = vec!["cleaned".to_owned(), "dirty".to_owned()];
     (Predictions { classes, images }, validation, Some(test))
 }
 

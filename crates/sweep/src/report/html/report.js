@@ -79,12 +79,17 @@
       return tr;
     };
 
-    const lines = (from, to) => {
-      const lines = [];
-      if (from > 0) lines.push(gap(from));
-      for (let at = from; at < to; at += 1) lines.push(line(at));
-      if (to < seen.length) lines.push(gap(seen.length - to));
-      body.replaceChildren(...lines);
+    const lines = (from, to) => seen.slice(from, to).map((_, at) => line(from + at));
+
+    /** On paper nothing is scrolled: the first rows, and how many more there are. */
+    const print = () => {
+      const rows = lines(0, PRINTED);
+      if (seen.length > PRINTED) {
+        const more = gap(0);
+        more.cells[0].textContent = `and ${seen.length - PRINTED} more, in runs.csv`;
+        rows.push(more);
+      }
+      body.replaceChildren(...rows);
     };
 
     const draw = () => {
@@ -95,7 +100,10 @@
       const now = `${from} ${to}`;
       if (now === drawn) return;
       drawn = now;
-      lines(from, to);
+      const rows = lines(from, to);
+      if (from > 0) rows.unshift(gap(from));
+      if (to < seen.length) rows.push(gap(seen.length - to));
+      body.replaceChildren(...rows);
       const real = body.querySelector("tr:not(.gap)");
       if (real && Math.abs(real.offsetHeight - height) > 1 && real.offsetHeight > 0) {
         height = real.offsetHeight;
@@ -110,9 +118,9 @@
     };
 
     const update = () => {
-      // A number is meant whole: `seed 3` is not seed 30.
-      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean)
-        .map((word) => (/^[\d.]+$/.test(word) ? ` ${word} ` : word));
+      // A number is meant whole, and `seed 3` together: neither seed 30 nor a level 3.
+      const words = (filter.value.toLowerCase().match(/seed\s+\d+|\S+/g) ?? [])
+        .map((word) => (/^(seed\s+)?[\d.]+$/.test(word) ? ` ${word.replace(/\s+/, " ")} ` : word));
       const wanted = outcome.value;
       seen = all.filter((at) =>
         words.every((word) => text[at].includes(word)) &&
@@ -152,7 +160,7 @@
     }, { passive: true });
     filter.addEventListener("input", update);
     outcome.addEventListener("change", update);
-    window.addEventListener("beforeprint", () => lines(0, Math.min(seen.length, PRINTED)));
+    window.addEventListener("beforeprint", print);
     window.addEventListener("afterprint", () => { drawn = ""; draw(); });
     update();
   };

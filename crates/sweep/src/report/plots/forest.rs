@@ -6,13 +6,14 @@ use stats::interval::Interval;
 use super::scale::Scale;
 use super::{Plot, cut, px};
 
-const WIDTH: f64 = 420.0;
+/// That of a phone, so that its words are not drawn smaller there.
+const WIDTH: f64 = 360.0;
 const SIDE: f64 = 14.0;
 const TOP: f64 = 4.0;
 const ROW: f64 = 38.0;
 const AXIS: f64 = 26.0;
 /// Letters that fit into a line.
-const LETTERS: usize = 58;
+const LETTERS: usize = 48;
 
 /// What is drawn.
 #[derive(Clone)]
@@ -84,7 +85,13 @@ pub(in super::super) fn forest(forest: &Forest<'_>) -> Plot {
     let margin = forest.margin.map(|margin| [-margin, margin]).into_iter().flatten();
     let scale = Scale::around(ends.chain(forest.reference).chain(margin), (SIDE, WIDTH - SIDE));
     let bottom = TOP + ROW * forest.marks.len() as f64;
-    let vertical = |value: f64| format!("M{} {}V{}", px(scale.at(value)), px(TOP), px(bottom));
+    // Beside the intervals alone, so that no line crosses a word.
+    let vertical = |value: f64| -> String {
+        let rows = (0..forest.marks.len()).map(|at| TOP + ROW * at as f64);
+        let part =
+            |top: f64| format!("M{} {}V{}", px(scale.at(value)), px(top + 18.0), px(top + 34.0));
+        rows.map(part).collect()
+    };
     let drawing = html! {
         @if let Some(margin) = forest.margin {
             @let (left, right) = (scale.at(-margin), scale.at(margin));
@@ -139,7 +146,7 @@ mod tests {
             tick: &|value| format!("{value:.1}"),
         });
         let svg = plot.inline().into_string();
-        assert!(svg.contains(r#"viewBox="0 0 420 106""#) && svg.contains(r#"y="18""#), "{svg}");
+        assert!(svg.contains(r#"viewBox="0 0 360 106""#) && svg.contains(r#"y="18""#), "{svg}");
         assert!(svg.contains(r#"y="56""#), "the second mark stands a row lower: {svg}");
         assert!(
             svg.contains(r#"<g class="base">"#) && svg.contains(r#"<g class="good">"#),

@@ -1,16 +1,18 @@
 //! Prints the tables of `docs/statistics.md`: how the statistics fare where the truth is known.
 //!
 //! ```text
-//! cargo run --release -p stats --example simulate [TRIALS]
+//! cargo run --release -p stats --example simulate [TRIALS [TABLE...]]
 //! ```
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::process::ExitCode;
 
 use rayon::prelude::*;
+use stats::chosen::By;
 use stats::compare::Settings;
 use stats::level::LevelError;
 use stats::simulation::World;
+use stats::simulation::chain::{Way, chain};
 use stats::simulation::trial::{
     Size, adaptive_sweep, bootstrap_is_covered, claims, difference_is_covered, score_is_covered,
     sweep,
@@ -19,21 +21,33 @@ use stats::simulation::trial::{
 const WORLD: World =
     World { accuracy: 0.75, seed_sd: 0.03, difficulty: 1.5, own_seeds: 0.5, own_images: 0.2 };
 
+/// Prints a table of so many trials.
+type Print = fn(u64) -> Result<(), LevelError>;
+
+/// The tables, in their order.
+const TABLES: [(&str, Print); 6] = [
+    ("scores", scores),
+    ("bootstrap", |trials| bootstrap(trials / 4)),
+    ("differences", differences),
+    ("claims", false_claims),
+    ("power", power),
+    ("chains", chains),
+];
+
 fn main() -> ExitCode {
-    let trials = match std::env::args().nth(1).map(|word| word.parse()) {
-        None => 1000,
-        Some(Ok(trials)) => trials,
-        Some(Err(_)) => {
-            println!("usage: simulate [TRIALS]");
-            return ExitCode::from(2);
-        }
+    let mut words = std::env::args().skip(1);
+    let trials = words.next().map_or(Some(1000), |word| word.parse().ok());
+    let wanted: Vec<String> = words.collect();
+    let is_known = |name: &String| TABLES.iter().any(|(known, _)| known == name);
+    let Some(trials) = trials.filter(|_| wanted.iter().all(is_known)) else {
+        println!(
+            "usage: simulate [TRIALS [TABLE...]]; tables are {:?}",
+            TABLES.map(|(name, _)| name)
+        );
+        return ExitCode::from(2);
     };
-    match scores(trials)
-        .and_then(|()| bootstrap(trials / 4))
-        .and_then(|()| differences(trials))
-        .and_then(|()| false_claims(trials))
-        .and_then(|()| power(trials))
-    {
+    let of = |(name, _): &&(&str, Print)| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    match TABLES.iter().filter(of).try_for_each(|(_, print)| print(trials)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error}");
@@ -184,6 +198,57 @@ fn power(trials: u64) -> Result<(), LevelError> {
         let seeds = ends.iter().map(|(_, seeds)| *seeds as f64).sum::<f64>();
         let count = ends.len() as f64;
         println!(" {:.1} | {:.1} |", 100.0 * found / count, seeds / count);
+    }
+    println!();
+    Ok(())
+}
+
+/// The stages of `sweeps/study.toml`: levels beside the incumbent's.
+const STUDY: [usize; 7] = [2, 1, 1, 2, 2, 1, 1];
+
+fn chains(trials: u64) -> Result<(), LevelError> {
+    println!(
+        "Chains of seven stages and ten levels, as sweeps/study.toml, that leave what they began with although nothing is better, in percent ({trials} trials each)\n"
+    );
+    println!(
+        "| images | share of images' difficulty that levels have for themselves | 7 seeds | 10 seeds | 20 seeds | 10 seeds, the highest mean |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (images, own_images) in [(744, 0.0), (744, 0.3), (40, 0.0), (40, 0.3)] {
+        print!("| {images} | {own_images} |");
+        let world = World { own_images, ..WORLD };
+        for (seeds, by) in
+            [(7, By::Evidence), (10, By::Evidence), (20, By::Evidence), (10, By::Mean)]
+        {
+            let size = Size { seeds, images };
+            let astray =
+                percent(trials, |draw| Ok(chain(&world, &STUDY, 0.0, by, size, draw)?.astray > 0))?;
+            print!(" {astray:.1} |");
+        }
+        println!();
+    }
+    println!(
+        "\nThe same chains where one level of the first stage is truly better, 10 seeds: how often it is taken, and how often any other is, in percent ({trials} trials each)\n"
+    );
+    println!("| effect | images | taken | astray | the highest mean: taken | astray |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    for effect in [0.04, 0.1] {
+        for images in [40, 744] {
+            print!("| {effect} | {images} |");
+            for by in [By::Evidence, By::Mean] {
+                let size = Size { seeds: 10, images };
+                let ways: Vec<Way> = (0..trials)
+                    .into_par_iter()
+                    .map(|draw| chain(&WORLD, &STUDY, effect, by, size, draw))
+                    .collect::<Result<_, LevelError>>()?;
+                let share = |is: fn(&Way) -> bool| {
+                    100.0 * ways.iter().filter(|way| is(way)).count() as f64 / trials as f64
+                };
+                let (found, astray) = (share(|way| way.found), share(|way| way.astray > 0));
+                print!(" {found:.1} | {astray:.1} |");
+            }
+            println!();
+        }
     }
     Ok(())
 }

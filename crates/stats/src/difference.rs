@@ -177,6 +177,8 @@ pub(crate) fn of_table(
     let estimate = table.mean();
     let half_width = spread.half_width(0.5 * (1.0 - confidence));
     let interval = around(estimate, half_width);
+    // What no difference can reach is no part of its interval.
+    let interval = Interval { low: interval.low.max(-reach), high: interval.high.min(reach) };
     if table.is_zero() {
         let covers = if seeds == 1 { Covers::Images } else { Covers::SeedsAndImages };
         let (sample, evidence) = (Sample::Single, Evidence::Alike);

@@ -26,6 +26,7 @@
 //! ```
 
 mod bootstrap;
+pub mod chosen;
 pub mod compare;
 pub mod crossed;
 pub mod difference;

@@ -4,6 +4,7 @@
 //! mean, an effect of the seed and an effect of the image, each normal: a probit model with crossed
 //! random effects. The true accuracy is then known exactly.
 
+pub mod chain;
 pub mod trial;
 
 use rand::{RngExt as _, SeedableRng as _};

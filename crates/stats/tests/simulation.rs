@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
 use rayon::prelude::*;
+use stats::chosen::By;
 use stats::compare::Settings;
 use stats::importance::importance;
 use stats::level::LevelError;
 use stats::selection::selection;
 use stats::simulation::World;
+use stats::simulation::chain::chain;
 use stats::simulation::trial::{
     Size, adaptive_sweep, claims, difference_is_covered, score_is_covered, sweep,
 };
@@ -69,6 +71,18 @@ fn sweeps_without_effect_rarely_claim_one() {
         });
         assert!(claimed <= 0.05 + slack(trials), "{levels} levels: {claimed}");
     }
+}
+
+#[test]
+fn chains_rarely_leave_what_is_as_good() {
+    let (trials, levels) = (200, [2, 1, 2]);
+    let size = Size { seeds: 10, images: 200 };
+    let way = |effect, by, draw| chain(&WORLD, &levels, effect, by, size, draw);
+    let astray = |by| share(trials, |draw| Ok(way(0.0, by, draw)?.astray > 0));
+    assert!(astray(By::Evidence) <= 0.05 + slack(trials), "{}", astray(By::Evidence));
+    assert!(astray(By::Mean) > 0.5, "the highest mean is mostly another's: {}", astray(By::Mean));
+    let found = share(trials, |draw| Ok(way(0.15, By::Evidence, draw)?.found));
+    assert!(found > 0.9, "{found}");
 }
 
 #[test]

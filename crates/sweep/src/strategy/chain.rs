@@ -5,8 +5,8 @@
 
 use spec::record::{PlanChoice, PlanRow, PlanStage, Why};
 use spec::sweep::{ChooseBy, Setting, Sweep, Switch, stage_rows};
+use stats::chosen::{By, Chosen};
 use stats::compare::Comparison;
-use stats::verdict::Verdict;
 
 use super::evidence::{Evidence, On};
 use super::replicate::{Table, table};
@@ -80,32 +80,31 @@ fn choose(
         .zip(comparisons)
         .filter_map(|(at, comparison)| Some((rows[at].level(), comparison?)))
         .collect();
-    let best = |is: &dyn Fn(&Comparison) -> bool| -> Option<&(String, Comparison)> {
-        let candidates = compared.iter().filter(|(_, comparison)| is(comparison));
-        // Of equal ones the first.
-        candidates.rev().max_by(|(_, left), (_, right)| {
-            left.difference.estimate.total_cmp(&right.difference.estimate)
-        })
+    let comparisons: Vec<Comparison> =
+        compared.iter().map(|(_, comparison)| comparison.clone()).collect();
+    let by = match switch {
+        Switch::Evidence => By::Evidence,
+        Switch::Best => By::Mean,
     };
-    let Some((nearest, nearest_comparison)) = best(&|_| true) else {
-        return (incumbent, true, Why::NothingToCompare);
+    let of = |at: usize| {
+        let (level, comparison) = &compared[at];
+        (level.clone(), comparison.difference.estimate, comparison.p)
     };
-    let difference = nearest_comparison.difference.estimate;
-    match switch {
-        Switch::Best if difference > 0.0 => (nearest.clone(), false, Why::Best { difference }),
-        _ if difference <= 0.0 => (incumbent, true, Why::IncumbentBest),
-        _ => match best(&|comparison| matches!(comparison.verdict, Verdict::Better(_))) {
-            Some((level, comparison)) => {
-                let difference = comparison.difference.estimate;
-                let p = comparison.p.unwrap_or(1.0);
-                (level.clone(), false, Why::Better { difference, p })
-            }
-            None => {
-                let p = nearest_comparison.p;
-                let why = Why::NoEvidence { nearest: nearest.clone(), difference, p };
-                (incumbent, true, why)
-            }
-        },
+    match stats::chosen::choose(&comparisons, by) {
+        Chosen::Nothing => (incumbent, true, Why::NothingToCompare),
+        Chosen::Incumbent => (incumbent, true, Why::IncumbentBest),
+        Chosen::NoEvidence(nearest) => {
+            let (nearest, difference, p) = of(nearest);
+            (incumbent, true, Why::NoEvidence { nearest, difference, p })
+        }
+        Chosen::Better(level) => {
+            let (level, difference, p) = of(level);
+            (level, false, Why::Better { difference, p: p.unwrap_or(1.0) })
+        }
+        Chosen::Best(level) => {
+            let (level, difference, _) = of(level);
+            (level, false, Why::Best { difference })
+        }
     }
 }
 

@@ -112,6 +112,10 @@ fn logs_are_of_the_last_attempt_or_of_any() {
         first.contains("the worker ended with exit code 7") && first.contains("it is tried again"),
         "{first}"
     );
+    let json = logs(&["--attempt", "1", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["log"], first);
+    assert!(json["file"].as_str().unwrap().ends_with("attempts/1.log"), "{json}");
     let explained = bench.sweep(&["explain", "batch_size:batch_size=16:1"]).stdout;
     assert!(
         explained.contains("2 attempts") && explained.contains("> it is tried again"),

@@ -44,6 +44,29 @@ fn a_file_of_scores_that_is_none_says_where() {
     assert_eq!(images.code, 2);
 }
 
+#[test]
+fn scores_have_no_form_that_is_not_theirs() {
+    let bench = Bench::new();
+    bench.write("scores.csv", "factor,level,score\nb,1,0.5\nb,2,0.6\n");
+    for (format, code) in [("md", 0), ("json", 0), ("csv", 2), ("parquet", 2), ("html", 2)] {
+        let args = ["report", "--scores", "scores.csv", "--images", "744", "--format", format];
+        let ran = bench.sweep(&args);
+        assert_eq!(
+            (ran.code, ran.stdout.is_empty()),
+            (code, code == 2),
+            "{format}: {}",
+            ran.stderr
+        );
+    }
+    let args = ["report", "--scores", "scores.csv", "--images", "744", "--format", "csv"];
+    insta::assert_snapshot!(bench.sweep(&args).stderr, @"
+    × scores measured elsewhere have no CSV table
+    help: --scores has --format md and json; the file itself is the table, and `sweep score --file` takes its scores down beside the runs, whose reports have every format
+    ");
+    let plots = ["report", "--scores", "scores.csv", "--images", "744", "--plots", "plots"];
+    assert_eq!(bench.sweep(&plots).code, 2);
+}
+
 /// A sweep whose test images have no labels.
 pub(crate) fn unlabelled(bench: &Bench) {
     for number in 0..8 {
@@ -75,6 +98,10 @@ fn scores_stand_beside_what_is_measured_here() {
         "sweep,factor,level,seed,score\nbatch_size,batch_size,32,1,0.5\nbatch_size,batch_size,64,1,0.25\n",
     );
     assert_eq!(score(&["--file", "scores.csv"]).code, 0);
+    let json = score(&["batch_size:batch_size=64:2", "0.375", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json[0]["score"], &json[0]["images"]), (&0.375.into(), &8.into()), "{json}");
+    assert_eq!(score(&["batch_size:batch_size=64:2", "0.25", "--replace"]).stdout, "");
     let report = bench.sweep(&["report"]).stdout;
     for words in ["| 67500 ", "| 50000 ", "| 25000 ", "(1 of 2 runs)"] {
         assert!(report.contains(words), "{words}: {report}");

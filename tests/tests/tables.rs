@@ -61,7 +61,7 @@ fn sweeps_stand_together_in_one_table() {
     let kept: Vec<&str> = kept.lines().map(|line| line.split(",[").next().unwrap()).collect();
     assert_eq!(kept.len(), one.len());
     assert_eq!(kept[0], one[0].join(","), "runs.csv is the table of runs");
-    assert!(kept[1].starts_with(&one[1][..28].join(",")), "{}", kept[1]);
+    assert!(kept[1].starts_with(&one[1][..30].join(",")), "{}", kept[1]);
     let place = all[0].iter().position(|name| name == "train.batch_size").unwrap();
     let sizes: Vec<&str> = all[1..].iter().map(|row| row[place].as_str()).collect();
     assert_eq!(sizes, ["16", "16", "32", "32", "64", "64", "32", "32"]);

@@ -51,6 +51,9 @@ pub struct RunResult {
     pub seconds: f64,
     /// The device, in the worker's words.
     pub device: String,
+    /// The program that took it down, with its version; absent in results of before 0.1.0 said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,

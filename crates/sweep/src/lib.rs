@@ -33,3 +33,6 @@ pub mod tables;
 pub mod trainer;
 pub mod weights;
 pub mod worker;
+
+/// This program, as results name what took them down.
+pub const PROGRAM: &str = concat!("sweep ", env!("CARGO_PKG_VERSION"));

@@ -40,7 +40,7 @@ pub struct Report {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Write the plots into this folder too, as SVG
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "scores")]
     pub plots: Option<PathBuf>,
     /// How scores are written in md and html
     #[arg(long, value_name = "FORMAT", default_value = "document")]
@@ -121,6 +121,9 @@ pub struct Score {
     /// Take the new score where there is another already
     #[arg(long)]
     pub replace: bool,
+    /// Print what was taken down, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sweep explain`
@@ -149,4 +152,7 @@ pub struct Logs {
     /// Go on for as long as the run does
     #[arg(long)]
     pub follow: bool,
+    /// Print JSON: whose log it is, where it lies, and what it says
+    #[arg(long, conflicts_with = "follow")]
+    pub json: bool,
 }

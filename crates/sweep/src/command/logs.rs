@@ -1,15 +1,17 @@
 //! `sweep logs`
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use miette::Diagnostic;
+use serde::Serialize;
 use spec::paths::{ResultsDir, RunDir};
+use spec::run_id::RunId;
 use thiserror::Error;
 
-use super::print;
+use super::{print, print_json};
 use crate::cli;
 use crate::exit::{self, Ends, Failure};
 use crate::find::{Catalog, Known};
@@ -26,6 +28,15 @@ const LOOK: Duration = Duration::from_millis(250);
 struct NoLog {
     what: String,
     folder: PathBuf,
+}
+
+/// A log, for other programs.
+#[derive(Debug, Serialize)]
+struct Log<'a> {
+    run: RunId,
+    file: &'a Path,
+    /// What it says; bytes that are no UTF-8 are replaced.
+    log: &'a str,
 }
 
 impl Ends for NoLog {
@@ -51,6 +62,12 @@ pub(super) fn logs(
     let Some(file) = file.filter(|file| file.is_file()) else {
         return Err(NoLog { what, folder: dir.attempts() }.into());
     };
+    if args.json {
+        let said = fs_err::read(&file).map_err(ReadError::from)?;
+        let log = String::from_utf8_lossy(&said);
+        print_json(console, &Log { run: known.planned.run, file: &file, log: &log })?;
+        return Ok(exit::DONE);
+    }
     let mut log = fs_err::File::open(file).map_err(ReadError::from)?;
     loop {
         // Asked before reading, so that what is said at the very end is read too.

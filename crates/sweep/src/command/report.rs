@@ -39,6 +39,22 @@ impl Ends for Unreadable {
     }
 }
 
+/// A report of scores from elsewhere in a form that there is not.
+#[derive(Debug, Error, Diagnostic)]
+#[error("scores measured elsewhere have no {format}")]
+#[diagnostic(help(
+    "--scores has --format md and json; the file itself is the table, and `sweep score --file` takes its scores down beside the runs, whose reports have every format"
+))]
+struct NoSuchReport {
+    format: &'static str,
+}
+
+impl Ends for NoSuchReport {
+    fn exit_code(&self) -> u8 {
+        exit::USAGE
+    }
+}
+
 /// The plots were not written.
 #[derive(Debug, Error, Diagnostic)]
 #[error("cannot write the plots: {0}")]
@@ -56,8 +72,15 @@ pub(super) fn report(
     console: &Console,
 ) -> Result<u8, Failure> {
     if let (Some(file), Some(images)) = (&args.scores, args.images) {
+        let is_json = match args.format {
+            ReportFormat::Md => args.json,
+            ReportFormat::Json => true,
+            ReportFormat::Html => return Err(NoSuchReport { format: "page" }.into()),
+            ReportFormat::Csv => return Err(NoSuchReport { format: "CSV table" }.into()),
+            ReportFormat::Parquet => return Err(NoSuchReport { format: "Parquet table" }.into()),
+        };
         let report = external::report(&external::read(file)?, images)?;
-        let text = match args.json || args.format == ReportFormat::Json {
+        let text = match is_json {
             true => json(&report)?,
             false => external::markdown(&report, args.score_format),
         };

@@ -11,7 +11,7 @@ use spec::record::{self, ExternalScore, Outcome};
 use spec::sweep_file;
 use thiserror::Error;
 
-use super::count;
+use super::{count, print_json};
 use crate::cli;
 use crate::exit::{self, Ends, Failure};
 use crate::external::{self, Given, NoScore};
@@ -84,8 +84,17 @@ pub(super) fn score(
         check(entry, args.replace, results)?;
     }
     let store = Store::open(results.clone())?;
+    let mut taken = Vec::new();
     for entry in &entries {
-        take_down(entry, &store, console)?;
+        taken.push(take_down(entry, &store, console)?);
+    }
+    told(args, &taken, console)
+}
+
+/// What was taken down, where somebody wants to know.
+fn told(args: &cli::Score, taken: &[ExternalScore], console: &Console) -> Result<u8, Failure> {
+    if args.json {
+        print_json(console, &taken)?;
     }
     Ok(exit::DONE)
 }
@@ -129,7 +138,11 @@ fn check(entry: &Entry<'_>, replace: bool, results: &ResultsDir) -> Result<(), F
     }
 }
 
-fn take_down(entry: &Entry<'_>, store: &Store, console: &Console) -> Result<(), Failure> {
+fn take_down(
+    entry: &Entry<'_>,
+    store: &Store,
+    console: &Console,
+) -> Result<ExternalScore, Failure> {
     let given: Given = entry.given.parse::<Given>()?;
     let dir = store.dir().run(&entry.known.planned);
     let images = images(&dir)?;
@@ -155,7 +168,7 @@ fn take_down(entry: &Entry<'_>, store: &Store, console: &Console) -> Result<(), 
         ),
     };
     console.say(&format!("{}: {shown}{right}", entry.known.folder()));
-    Ok(())
+    Ok(score)
 }
 
 /// Test images that were handed in.
@@ -183,9 +196,9 @@ fn ask(
     let mut runs = plan.runs();
     runs.sort_by_key(|run| run.seed);
     let store = Store::open(results.clone())?;
-    let mut asked = 0;
+    let mut taken = Vec::new();
     for planned in runs {
-        if args.at_most.is_some_and(|most| asked >= most) {
+        if args.at_most.is_some_and(|most| taken.len() >= most) {
             break;
         }
         let dir = results.run(planned);
@@ -198,11 +211,11 @@ fn ask(
         let known = catalog.find(&planned.run.to_string())?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let given = answer(known, (program, arguments), &dir, folder)?;
-        take_down(&Entry { known, given, from: format!("`{program}`") }, &store, console)?;
-        asked += 1;
+        let entry = Entry { known, given, from: format!("`{program}`") };
+        taken.push(take_down(&entry, &store, console)?);
     }
-    console.say(&format!("asked for {}", count(asked, "score")));
-    Ok(exit::DONE)
+    console.say(&format!("asked for {}", count(taken.len(), "score")));
+    told(args, &taken, console)
 }
 
 /// The last line that the command prints.

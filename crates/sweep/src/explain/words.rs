@@ -54,7 +54,7 @@ fn state(explained: &Explanation) -> Vec<String> {
         }
         return lines;
     };
-    let RunResult { attempts, started, seconds, device, outcome, .. } = result;
+    let RunResult { attempts, started, seconds, device, program, outcome, .. } = result;
     lines.push(format!("{}: {}", outcome.name(), why(outcome)));
     if let Some(cause) = outcome_cause(outcome) {
         lines.extend(cause.lines().map(|line| format!("> {line}")));
@@ -87,7 +87,9 @@ fn state(explained: &Explanation) -> Vec<String> {
         1 => "one attempt".to_owned(),
         several => format!("{several} attempts, of which the last"),
     };
-    lines.push(format!("{tries} began {started} and took {seconds:.1} s on {device}"));
+    let program = program.as_ref().map(|program| format!("; {program} took it down"));
+    let program = program.unwrap_or_default();
+    lines.push(format!("{tries} began {started} and took {seconds:.1} s on {device}{program}"));
     if let Some(semantics) = explained.semantics {
         let now = spec::run_id::TRAINING_SEMANTICS;
         let note = match semantics == now {

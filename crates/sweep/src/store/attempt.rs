@@ -120,6 +120,7 @@ impl Attempt {
             started: humantime::format_rfc3339_seconds(self.started).to_string(),
             seconds,
             device: device.to_owned(),
+            program: Some(crate::PROGRAM.to_owned()),
             outcome,
         };
         let file = Aside::write(&self.dir.result(), &atomic::to_json(&result)?)?;

@@ -290,6 +290,7 @@ mod tests {
             started: String::new(),
             seconds: 1.0,
             device: String::new(),
+            program: None,
             outcome,
         };
         let dir = dir.run(&work.planned);

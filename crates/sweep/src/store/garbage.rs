@@ -305,6 +305,7 @@ mod tests {
                 started: String::new(),
                 seconds: 1.0,
                 device: String::new(),
+                program: None,
                 outcome,
             };
             fs_err::write(run.result(), serde_json::to_vec(&result).unwrap()).unwrap();

@@ -175,6 +175,7 @@ mod tests {
             started: "2026-01-01T00:00:00Z".to_owned(),
             seconds: 1.5,
             device: "cpu".to_owned(),
+            program: None,
             outcome: Outcome::Failed { cause: "x".to_owned() },
         };
         let whole = serde_json::to_vec(&result).unwrap();

@@ -78,9 +78,13 @@ pub(super) fn keys<R>(rows: &[R], standing: impl Fn(&R) -> Stands<'_>) -> Vec<Co
         values: Values::Text(rows.iter().map(|row| Some(of(standing(row)))).collect()),
     };
     let baseline = rows.iter().map(|row| Some(standing(row).entry.baseline)).collect();
+    // As reports count them, from 1.
+    let stage = |row: &R| standing(row).entry.stage.map(|stage| stage as u64 + 1);
+    let stages = rows.iter().map(stage).collect();
     let seeds = rows.iter().map(|row| Some(standing(row).entry.seed)).collect();
     vec![
         text("sweep", &|row| row.sweep.to_owned()),
+        Column { name: "stage".to_owned(), values: Values::Whole(stages) },
         text("factor", &|row| row.entry.factor.clone()),
         text("level", &|row| row.entry.level.clone()),
         Column { name: "baseline".to_owned(), values: Values::Flag(baseline) },

@@ -62,6 +62,7 @@ fn fields<'a>() -> Vec<Field<Stands<'a>>> {
         Field::text("started", |Stands { entry, .. }| Some(entry.result.as_ref()?.started.clone())),
         Field::number("seconds", |Stands { entry, .. }| Some(entry.result.as_ref()?.seconds)),
         Field::text("device", |Stands { entry, .. }| Some(entry.result.as_ref()?.device.clone())),
+        Field::text("program", |Stands { entry, .. }| entry.result.as_ref()?.program.clone()),
         Field::text("folder", |Stands { entry, .. }| Some(entry.dir.root().display().to_string())),
         Field::text("cause", |Stands { entry, .. }| {
             outcome_cause(&entry.result.as_ref()?.outcome).map(str::to_owned)

@@ -12,6 +12,7 @@ mod failures;
 mod features;
 mod files;
 mod hostile;
+mod html;
 mod interrupt;
 mod killed;
 mod nightly;

@@ -65,6 +65,29 @@ fn ranked(bench: &Bench, column: &str, down: bool) -> Vec<String> {
     runs.iter().map(|run| run["run"].as_str().unwrap()[..12].to_owned()).collect()
 }
 
+/// What the other tests rest on: nothing that a page does wrong goes unheard.
+#[test]
+fn a_browser_hears_what_a_page_does_wrong() {
+    if !is_here() {
+        return;
+    }
+    let bench = Bench::new();
+    let mut browser = Browser::start();
+    let policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'\">";
+    for (page, complaint) in [
+        ("<script>console.log('said')</script>".to_owned(), "said"),
+        ("<script>throw new Error('thrown')</script>".to_owned(), "thrown"),
+        ("<img src=http://elsewhere/pixel.png>".to_owned(), "asked for http://elsewhere/pixel.png"),
+        (format!("{policy}<script>window.ran = 1</script>"), "Content Security Policy"),
+        (format!("{policy}<p style='color: red'>"), "Content Security Policy"),
+    ] {
+        bench.write("wrong.html", &format!("<!doctype html><html><body>{page}"));
+        browser.open(&bench.path("wrong.html"));
+        let complaints = browser.complaints().join("\n");
+        assert!(complaints.contains(complaint), "{page}: {complaints}");
+    }
+}
+
 #[test]
 fn runs_are_sorted_and_filtered() {
     if !is_here() {

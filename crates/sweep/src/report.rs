@@ -167,6 +167,15 @@ pub struct Submission {
 }
 
 impl Row {
+    /// The level as it is shown: what others are compared with is marked, and in a chain is called the
+    /// incumbent.
+    pub fn shown(&self) -> String {
+        match (self.baseline, self.stage) {
+            (true, Some(_)) => format!("{} (incumbent)", self.level),
+            _ => level_cell(&self.level, self.baseline),
+        }
+    }
+
     /// How many seeds finished.
     pub fn finished(&self) -> usize {
         self.seeds - self.unfinished.iter().map(|(_, count)| count).sum::<usize>()

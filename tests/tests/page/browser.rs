@@ -124,7 +124,9 @@ impl Browser {
     }
 
     fn hear(&self) -> Value {
-        self.from.recv_timeout(PATIENCE).expect("Chromium says something")
+        self.from
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|error| panic!("Chromium says nothing: {error}"))
     }
 
     /// Opens a file, and waits until all of it is there.

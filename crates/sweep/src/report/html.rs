@@ -92,7 +92,7 @@ pub fn page_below<'a>(
                 meta http-equiv="Content-Security-Policy" content=(policy::policy(&style, SCRIPT));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content="sweep";
+                meta name="generator" content=(crate::PROGRAM);
                 title { (title) }
                 style { (PreEscaped(&style)) }
             }

@@ -8,9 +8,7 @@ use stats::interval::{Covers, Interval};
 
 use super::document::{Block, Document};
 use super::grid::Column;
-use super::{
-    Agreement, Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table, level_cell,
-};
+use super::{Agreement, Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table};
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
@@ -133,7 +131,7 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         })
     };
     let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &|row| level(table, row)));
+    columns.push(column("level", false, &|row| level(row)));
     match table.basis {
         Some(Basis::Leaderboard) => {
             columns.push(column("score", true, &|row| match (&row.external, row.finished()) {
@@ -211,21 +209,16 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
 }
 
 /// What a table calls the row that others are compared with.
-fn baseline_word(table: &Table) -> &'static str {
+pub(super) fn baseline_word(table: &Table) -> &'static str {
     match table.path {
         Some(_) => "incumbent",
         None => "baseline",
     }
 }
 
-fn level(table: &Table, row: &Row) -> String {
-    let cell = level_cell(&row.level, row.baseline);
-    let cell = match (row.baseline, &table.path) {
-        (true, Some(_)) => format!("{} ({})", row.level, baseline_word(table)),
-        _ => cell,
-    };
+fn level(row: &Row) -> String {
     let mark = if row.stand_in { " [random weights]" } else { "" };
-    format!("{cell}{mark}").trim_start().to_owned()
+    format!("{}{mark}", row.shown()).trim_start().to_owned()
 }
 
 /// The difference to the baseline, with its interval.
@@ -265,7 +258,7 @@ fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
     };
     let mut columns = vec![
         column("factor", false, &|row| row.factor.clone()),
-        column("level", false, &|row| level(table, row)),
+        column("level", false, &|row| level(row)),
         column("std", true, &|row| {
             let std = row.measured().and_then(|summary| summary.std);
             std.map_or_else(dash, |std| format.difference(std))

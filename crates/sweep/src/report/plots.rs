@@ -11,7 +11,7 @@ mod scale;
 
 use maud::{Markup, PreEscaped, html};
 
-pub(super) use curves::{Line, Panel, curves};
+pub(super) use curves::{LINES, Line, Panel, curves};
 pub(super) use forest::{Forest, Kind, Mark, forest};
 pub(super) use path::{Stop, path};
 

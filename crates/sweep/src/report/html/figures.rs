@@ -4,13 +4,11 @@ use spec::record::Plan;
 use stats::verdict::Verdict;
 
 use super::details::{Course, Details, End};
+use crate::report::markdown::baseline_word;
 use crate::report::plots::{
     Forest, Kind, Line, Mark, Panel, Plot, Stop, curves, file_name, forest, path,
 };
-use crate::report::{FactorImportance, Row, ScoreFormat, Table, level_cell};
-
-/// Models whose single lines are drawn.
-const LINES: usize = 15;
+use crate::report::{FactorImportance, Row, ScoreFormat, Table};
 
 /// All plots of a sweep.
 #[derive(Debug)]
@@ -26,6 +24,8 @@ pub(super) struct Figures {
 pub(super) struct Factor {
     pub(super) name: String,
     pub(super) scores: Plot,
+    /// What was scored elsewhere, where anything was.
+    pub(super) external: Option<Plot>,
     pub(super) differences: Option<Plot>,
 }
 
@@ -41,8 +41,9 @@ pub(super) struct Courses {
 impl Figures {
     pub(super) fn all(&self) -> impl Iterator<Item = &Plot> {
         let factors = self.factors.iter();
-        let factors =
-            factors.flat_map(|factor| [Some(&factor.scores), factor.differences.as_ref()]);
+        let factors = factors.flat_map(|factor| {
+            [factor.external.as_ref(), Some(&factor.scores), factor.differences.as_ref()]
+        });
         let courses = self.courses.iter().flat_map(|courses| &courses.plots);
         let once = [self.path.as_ref(), self.importance.as_ref()].into_iter();
         once.chain(factors).flatten().chain(courses)
@@ -79,7 +80,7 @@ pub(super) fn groups(table: &Table) -> Vec<Vec<usize>> {
 pub(super) fn row_name(row: &Row) -> String {
     match row.level.as_str() {
         "" => row.factor.clone(),
-        _ => format!("{} = {}", row.factor, level_cell(&row.level, row.baseline)),
+        _ => format!("{} = {}", row.factor, row.shown()),
     }
 }
 
@@ -116,12 +117,32 @@ fn factor(
             tick: &|value| format.score(value),
         })
     })?;
+    let marks: Vec<Mark> = rows().filter_map(|row| elsewhere(row, format)).collect();
+    let external = (!marks.is_empty()).then(|| {
+        forest(&Forest {
+            name: name("external"),
+            label: said_of(
+                &format!("Scores of {} from elsewhere with 95 % intervals", first.factor),
+                &marks,
+            ),
+            marks,
+            reference: rows()
+                .find(|row| row.baseline)
+                .and_then(|row| Some(row.external.as_ref()?.mean)),
+            margin: None,
+            tick: &|value| format.score(value),
+        })
+    });
     let marks: Vec<Mark> = rows().filter_map(|row| difference(row, format)).collect();
     let differences = (!marks.is_empty()).then(|| {
         forest(&Forest {
             name: name("differences"),
             label: said_of(
-                &format!("Differences of {} to the baseline with 95 % intervals", first.factor),
+                &format!(
+                    "Differences of {} to the {} with 95 % intervals",
+                    first.factor,
+                    baseline_word(table)
+                ),
                 &marks,
             ),
             marks,
@@ -130,7 +151,19 @@ fn factor(
             tick: &|value| format.signed(value),
         })
     });
-    Some(Factor { name: first.factor.clone(), scores, differences })
+    Some(Factor { name: first.factor.clone(), scores, external, differences })
+}
+
+/// What a row scored elsewhere; of that nothing is shown to be better or worse.
+fn elsewhere(row: &Row, format: ScoreFormat) -> Option<Mark> {
+    let score = row.external.as_ref()?;
+    Some(Mark {
+        name: level_name(row),
+        said: format.score(score.mean),
+        value: score.mean,
+        interval: score.interval,
+        kind: if row.baseline { Kind::Baseline } else { Kind::Plain },
+    })
 }
 
 fn difference(row: &Row, format: ScoreFormat) -> Option<Mark> {
@@ -156,7 +189,7 @@ fn difference(row: &Row, format: ScoreFormat) -> Option<Mark> {
 fn level_name(row: &Row) -> String {
     match row.level.as_str() {
         "" => row.factor.clone(),
-        level => level_cell(level, row.baseline),
+        _ => row.shown(),
     }
 }
 
@@ -230,7 +263,8 @@ fn way(plan: &Plan, table: &Table) -> Option<Plot> {
     (!stops.is_empty()).then(|| path(name, label, &stops))
 }
 
-/// How training went in each row that is drawn, on the same scale in all of them.
+/// How training went in each row that is drawn, on the same scale in all of them; only a loss that would
+/// flatten the others has its own.
 fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses> {
     let rows: Vec<_> = table
         .rows
@@ -241,14 +275,14 @@ fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses
         .collect();
     let all = || rows.iter().flat_map(|(_, details)| &details.courses);
     let epochs = all().map(|course| course.epochs.len()).max().unwrap_or(0);
-    let losses = all().flat_map(|course| &course.epochs);
-    let losses = losses.flat_map(|epoch| [epoch.loss, epoch.val_loss]).flatten();
-    let losses = (0.0, most(losses.collect()));
+    let of_row: Vec<f64> = rows.iter().map(|(_, known)| most(losses(&known.courses))).collect();
+    let shared = shared(&of_row);
     rows.iter()
-        .map(|(row, known)| {
-            let panel = |heading, values, tick: &dyn Fn(f64) -> String| {
+        .zip(&of_row)
+        .map(|((row, known), own)| {
+            let panel = |heading, note, values, tick: &dyn Fn(f64) -> String| {
                 let lines = |valid| -> Vec<Line> {
-                    let courses = known.courses.iter().take(LINES);
+                    let courses = known.courses.iter();
                     let lines = courses.map(|course| line(course, heading, valid));
                     lines.filter(|line| line.values.iter().any(Option::is_some)).collect()
                 };
@@ -259,6 +293,7 @@ fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses
                         row_name(row)
                     ),
                     heading,
+                    note,
                     train: lines(false),
                     valid: lines(true),
                     epochs,
@@ -269,13 +304,35 @@ fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses
             Courses {
                 row: row_name(row),
                 plots: vec![
-                    panel("loss", losses, &|value| format!("{value:.1}")),
-                    panel("accuracy", (0.0, 1.0), &|value| format.score(value)),
+                    match *own > shared {
+                        true => panel("loss", " on a scale of its own", (0.0, *own), &loss),
+                        false => panel("loss", "", (0.0, shared), &loss),
+                    },
+                    panel("accuracy", "", (0.0, 1.0), &|value| format.score(value)),
                 ],
                 ends: ends(&known.courses, known.asked.as_ref()),
             }
         })
         .collect()
+}
+
+fn loss(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn losses(courses: &[Course]) -> Vec<f64> {
+    let epochs = courses.iter().flat_map(|course| &course.epochs);
+    epochs.flat_map(|epoch| [epoch.loss, epoch.val_loss]).flatten().collect()
+}
+
+/// How far the scale of the losses of rows reaches that reach so far: as the highest, but for those that are
+/// several times what is usual.
+fn shared(rows: &[f64]) -> f64 {
+    const TIMES: f64 = 4.0;
+    let mut sorted = rows.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(1.0);
+    sorted.into_iter().filter(|row| *row <= TIMES * usual).fold(0.0, f64::max)
 }
 
 /// What nearly all lie below: one that explodes would flatten all others.
@@ -387,6 +444,13 @@ mod tests {
         for (courses, expected) in table {
             assert_eq!(ends(&courses, None), expected);
         }
+    }
+
+    #[test]
+    fn rows_share_a_scale_but_for_those_that_would_flatten_the_others() {
+        assert!((shared(&[0.5, 0.6, 0.4, 1.9]) - 1.9).abs() < 1e-12);
+        assert!((shared(&[0.5, 0.6, 0.4, 20.0]) - 0.6).abs() < 1e-12);
+        assert!((shared(&[20.0]) - 20.0).abs() < 1e-12);
     }
 
     #[test]

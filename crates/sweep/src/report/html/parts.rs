@@ -7,8 +7,9 @@ use super::confusion::shade;
 use super::figures::{Courses, Figures, kind};
 use super::pictures::{Flip, Flips};
 use crate::report::grid::Column;
-use crate::report::plots::{Kind, Plot};
-use crate::report::{Block, Document, Row, document};
+use crate::report::markdown::baseline_word;
+use crate::report::plots::{Kind, LINES, Plot};
+use crate::report::{Basis, Block, Document, Row, document};
 
 /// Rows of a table that stand in the page; the others are in the table of runs.
 const ROWS: usize = 200;
@@ -101,22 +102,28 @@ pub(super) fn factors(sweep: &Sweep<'_>, figures: &Figures) -> Markup {
     if figures.factors.is_empty() {
         return html! {};
     }
+    let word = baseline_word(sweep.table);
+    let measured = match sweep.table.basis {
+        Some(Basis::Leaderboard | Basis::Validation) => "Validation accuracy",
+        Some(Basis::Test | Basis::Trainer | Basis::Nothing) | None => "Score",
+    };
     let (drawn, all) = (sweep.details.drawn(), sweep.table.rows.len());
     html! {
         section {
             h2 { "Levels beside each other" }
             p .note {
                 "A mark is a mean over seeds, a bar its 95 % interval. A triangle upwards is shown to be better than \
-                 the baseline, one downwards to be worse, a ring is the baseline itself; of a dot nothing is shown."
+                 the " (word) ", one downwards to be worse, a ring is the " (word) " itself; of a dot nothing is shown."
                 @if sweep.plan.margin.is_some() { " Within the band a difference does not matter." }
                 @if drawn < all { " Drawn are the baselines and the best rows, " (drawn) " of " (all) "." }
             }
             @for factor in &figures.factors {
                 h3 { (factor.name) }
                 div .figures {
-                    (captioned("Score", &factor.scores))
+                    @if let Some(external) = &factor.external { (captioned("Score elsewhere", external)) }
+                    (captioned(measured, &factor.scores))
                     @if let Some(differences) = &factor.differences {
-                        (captioned("Difference to the baseline", differences))
+                        (captioned(&format!("Difference to the {word}"), differences))
                     }
                 }
             }
@@ -137,9 +144,9 @@ pub(super) fn courses(figures: &Figures) -> Markup {
         section {
             h2 { "How training went" }
             p .note {
-                "By epoch: each seed a thin line, and their mean while at least half of them still train, dashed for \
-                 training and solid for validation. A dot is where early stopping ended a seed, a ring where its \
-                 epochs ran out."
+                "By epoch: each model a thin line (a seed, or a fold of one; " (LINES) " at most), and the mean \
+                 of all while at least half of them still train, dashed for training and solid for validation. A \
+                 dot is where early stopping ended a model, a ring where its epochs ran out."
             }
             @for Courses { row, plots, ends } in &figures.courses {
                 div .course {
@@ -189,10 +196,12 @@ fn flip(image: &Flip) -> Markup {
     html! {
         tr {
             th scope="row" {
-                @if let Some(picture) = &image.picture {
-                    img src=(picture) alt="";
+                div .picture {
+                    @if let Some(picture) = &image.picture {
+                        img src=(picture) alt="";
+                    }
+                    span .name { (image.name) }
                 }
-                span .name { (image.name) }
             }
             td { (image.label) }
             @for told in &image.told {

@@ -1,12 +1,14 @@
 //! What it takes to get a row again.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 use spec::record::{PlanChange, RunConfig};
 
 use super::Sweep;
 use super::details::RowDetails;
 use super::figures::row_name;
-use crate::report::{Row, Table};
+use crate::report::{Entry, Row, Table};
 use crate::settings::shown;
 
 /// Settings, contents and the command.
@@ -22,6 +24,7 @@ pub(super) fn section(sweep: &Sweep<'_>) -> Markup {
             p { "The whole sweep, in which whatever has run is not run again:" }
             pre tabindex="0" { code { (command(sweep.table, &[])) } }
             (contents(&asked))
+            (programs(sweep.entries))
             div .scroll tabindex="0" role="region" aria-label="What each row takes" {
                 table .facts {
                     thead {
@@ -120,6 +123,21 @@ fn contents(asked: &[&RunConfig]) -> Markup {
         dl .prints {
             @for (what, print) in prints {
                 @if let Some(print) = print { dt { (what) } dd { code { (print) } } }
+            }
+        }
+    }
+}
+
+/// Which programs took the results down.
+fn programs(entries: &[Entry]) -> Markup {
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref());
+    let programs: BTreeSet<&str> =
+        results.map(|result| result.program.as_deref().unwrap_or("an older sweep")).collect();
+    let programs: Vec<&str> = programs.into_iter().collect();
+    html! {
+        @if !programs.is_empty() {
+            p .note {
+                "Results taken down by " (programs.join(", ")) "; this page made by " (crate::PROGRAM) "."
             }
         }
     }

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::Sweep;
-use crate::report::{ScoreFormat, level_cell, outcome_cause};
+use crate::report::{ScoreFormat, outcome_cause};
 
 /// What the page's script draws the table from. Lists rather than objects: with thousands of runs, keys would
 /// be most of it.
@@ -125,7 +125,7 @@ fn runs<'a>(sweep: &Sweep<'a>) -> Runs<'a> {
     });
     let runs = runs.collect();
     let rows = sweep.table.rows.iter();
-    let rows = rows.map(|row| (row.factor.as_str(), level_cell(&row.level, row.baseline)));
+    let rows = rows.map(|row| (row.factor.as_str(), row.shown()));
     Runs {
         format: match sweep.format {
             ScoreFormat::Document => "document",

@@ -13,6 +13,8 @@ const TOP: f64 = 26.0;
 const BOTTOM: f64 = 24.0;
 /// Points of a line beyond which some are left out.
 const POINTS: usize = 100;
+/// Models whose single lines are drawn; the mean is of all.
+pub(in super::super) const LINES: usize = 15;
 
 /// The course of one number in one model: by epoch from 1, with a gap where it is not known.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,8 @@ pub(in super::super) struct Panel<'a> {
     pub(in super::super) label: String,
     /// What the number is.
     pub(in super::super) heading: &'static str,
+    /// What there is to say of it.
+    pub(in super::super) note: &'static str,
     pub(in super::super) train: Vec<Line>,
     pub(in super::super) valid: Vec<Line>,
     /// Of all panels that are compared: the most epochs, and the least and the greatest value.
@@ -42,12 +46,12 @@ pub(in super::super) fn curves(panel: &Panel<'_>) -> Plot {
     let last = panel.epochs.max(2) as f64;
     let x = Scale::new((1.0, last), (LEFT, WIDTH - RIGHT));
     let y = Scale::new(panel.values, (HEIGHT - BOTTOM, TOP));
-    let ends = panel.valid.iter().filter_map(|line| {
+    let ends = panel.valid.iter().take(LINES).filter_map(|line| {
         let at = line.values.iter().rposition(Option::is_some)?;
         Some((at, line.values[at]?, line.stopped))
     });
     let drawing = html! {
-        text .head x="0" y="13" { (panel.heading) }
+        text .head x="0" y="13" { (panel.heading) tspan .soft { (panel.note) } }
         text .train .end x=(px(WIDTH - RIGHT - if panel.valid.is_empty() { 0.0 } else { 70.0 })) y="13" { "training" }
         @if !panel.valid.is_empty() {
             text .valid .end x=(px(WIDTH - RIGHT)) y="13" { "validation" }
@@ -61,7 +65,7 @@ pub(in super::super) fn curves(panel: &Panel<'_>) -> Plot {
         }
         @for (lines, class) in [(&panel.train, "train"), (&panel.valid, "valid")] {
             @if lines.len() > 1 {
-                path class={ "one " (class) } d=(lines.iter().map(|line| course(&line.values, &x, &y)).collect::<String>()) {}
+                path class={ "one " (class) } d=(lines.iter().take(LINES).map(|line| course(&line.values, &x, &y)).collect::<String>()) {}
             }
             path class={ "mean " (class) } d=(course(&mean(lines), &x, &y)) {}
         }

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::{Plot, cut, px};
 
-const WIDTH: f64 = 420.0;
+const WIDTH: f64 = 360.0;
 const SIDE: f64 = 36.0;
 const STAGE: f64 = 74.0;
 
@@ -31,12 +31,12 @@ pub(in super::super) fn path(name: String, label: String, stops: &[Stop]) -> Plo
         @if walk.contains('L') { path .walk d=(format!("M{walk}")) {} }
         @for (at, stop) in stops.iter().enumerate() {
             @let y = height(at);
-            @let room = 56 / stop.levels.len().max(1);
-            text .head x="0" y=(px(y - 18.0)) { (cut(&stop.factor, 50)) }
+            @let room = 48 / stop.levels.len().max(1);
+            text .head .over x="0" y=(px(y - 18.0)) { (cut(&stop.factor, 50)) }
             @for (number, level) in stop.levels.iter().enumerate() {
                 @let is_chosen = stop.chosen == Some(number);
                 circle .step .chosen[is_chosen] cx=(px(place(stop, number))) cy=(px(y)) r="7" {}
-                text .mid .soft[!is_chosen] .head[is_chosen] x=(px(place(stop, number))) y=(px(y + 22.0)) {
+                text .mid .over .soft[!is_chosen] .head[is_chosen] x=(px(place(stop, number))) y=(px(y + 22.0)) {
                     (cut(level, room))
                 }
             }
@@ -59,7 +59,7 @@ mod tests {
         let stops = [stop(&["a", "b"], Some(1)), stop(&["c"], Some(0)), stop(&["d", "e"], None)];
         let plot = path("p".to_owned(), "way".to_owned(), &stops);
         let svg = plot.inline().into_string();
-        assert!(svg.contains(r#"d="M384 34L210 108""#), "{svg}");
+        assert!(svg.contains(r#"d="M324 34L180 108""#), "{svg}");
         assert_eq!(svg.matches("step chosen").count(), 2);
     }
 }

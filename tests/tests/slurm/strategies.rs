@@ -37,7 +37,7 @@ fn chain() -> Pretend {
     let pretend = Pretend::new();
     pretend.bench.write("batch_size.toml", CHAIN);
     let winner = Effect { batch_size: Some(64), add: 0.15, ..Effect::default() };
-    let world = World { accuracy: 0.6, effects: vec![winner], images: 200 };
+    let world = World { accuracy: 0.6, effects: vec![winner], images: 200, ..World::default() };
     pretend.bench.script(|script| script.world = Some(world));
     pretend
 }

@@ -23,7 +23,7 @@ fn unlabelled_test_images_get_a_submission() {
     insta::assert_snapshot!(table, @r#"
     # batch_size
 
-    with --set test="data/plates" --set batch_size=16
+    with --set 'test="data/plates"' --set batch_size=16
 
     | factor     | level         |              score | validation accuracy | 95 % interval | difference |   p | verdict              | seeds |
     | ---------- | ------------- | -----------------: | ------------------: | ------------: | ---------: | --: | -------------------- | ----: |
@@ -39,7 +39,7 @@ fn unlabelled_test_images_get_a_submission() {
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
     | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
@@ -72,7 +72,7 @@ fn without_test_images_the_score_is_the_validation_accuracy() {
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
     | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
@@ -154,7 +154,7 @@ fn scores_on_different_images_are_told_apart() {
 
     test: off trained exactly as data/plates did, under every seed: here the difference changes nothing.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor | level                | std | min - max | epochs | updates | images seen |  time |
     | ------ | -------------------- | --: | --------: | -----: | ------: | ----------: | ----: |
@@ -190,7 +190,7 @@ fn reports_come_from_the_results_folder_alone() {
 
     Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level         |    std |       min - max | epochs | updates | images seen |  time |
     | ---------- | ------------- | -----: | --------------: | -----: | ------: | ----------: | ----: |

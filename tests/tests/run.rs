@@ -21,7 +21,7 @@ fn the_first_run_does_all_and_the_second_nothing() {
 
     Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
     | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
@@ -126,7 +126,7 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
 
     Intervals are 95 %: those of scores over other seeds and other test images, or other test images for these trained models, those of differences over other test images for these trained models. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level         |  std |     min - max | epochs | updates | images seen |  time |
     | ---------- | ------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |

@@ -23,7 +23,7 @@ fn a_report_marks_its_rows() {
 
     One test image of 744 is worth 134 points.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor     | level                          |  std |     min - max | epochs | updates | images seen |  time |
     | ---------- | ------------------------------ | ---: | ------------: | -----: | ------: | ----------: | ----: |

@@ -44,6 +44,9 @@ pub use score::{Basis, ScoreFormat};
 pub struct Table {
     /// The sweep.
     pub sweep: String,
+    /// Its file, as it was named when the sweep was planned.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The document's words about it.
     pub title: Option<String>,
     /// What `--set` changed in it.
@@ -245,6 +248,7 @@ impl Table {
         let finished: Vec<&Entry> = entries.iter().filter(|entry| entry.basis.is_some()).collect();
         Ok(Self {
             sweep: plan.sweep.clone(),
+            file: plan.file.clone(),
             title: plan.title.clone(),
             overrides: plan.overrides.clone(),
             strategy: plan.strategy,

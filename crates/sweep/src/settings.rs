@@ -103,6 +103,15 @@ pub fn semantics(asked: &RunConfig) -> Option<u32> {
     (1..=spec::run_id::TRAINING_SEMANTICS).rev().find(is_it)
 }
 
+/// A word as a shell takes it for one.
+pub fn shell_word(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -76,6 +76,7 @@ pub fn plan<E>(
     Ok(Plan {
         version: PLAN_VERSION,
         sweep: sweep.name.clone(),
+        file: Some(sweep.file.clone()),
         title: sweep.title.clone(),
         overrides: sweep.overrides.clone(),
         strategy: sweep.strategy,

@@ -24,7 +24,7 @@ fn a_worker_of_one_s_own_speaks_the_protocol() {
 
     Intervals are 95 %, over other seeds.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor | level          |   std |     min - max | epochs | updates | images seen |  time |
     | ------ | -------------- | ----: | ------------: | -----: | ------: | ----------: | ----: |

@@ -36,7 +36,7 @@ fn a_script_is_told_its_run_and_its_epochs_and_score_are_kept() {
 
     lr: 0.5 trained exactly as 0.1 did, under every seed: here the difference changes nothing.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor | level          |  std |     min - max | epochs | updates | images seen |  time |
     | ------ | -------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
@@ -77,7 +77,7 @@ fn predictions_are_compared_image_by_image() {
 
     Intervals are 95 %, over other seeds and other test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
-    What the runs took, in the mean over seeds, and how seeds differ:
+    What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
     | factor | level          |  std |     min - max | epochs | updates | images seen |  time |
     | ------ | -------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |

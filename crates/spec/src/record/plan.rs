@@ -4,6 +4,7 @@ mod change;
 mod first;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub struct Plan {
     pub version: u32,
     /// The sweep's name: its file's, without the ending.
     pub sweep: String,
+    /// Its file, as it was named to the command that planned it; absent in older plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// The document's words about it: the sweep file's `title`, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -227,6 +231,8 @@ struct SecondPlan {
     version: u32,
     sweep: String,
     #[serde(default)]
+    file: Option<PathBuf>,
+    #[serde(default)]
     title: Option<String>,
     #[serde(default)]
     overrides: Vec<String>,
@@ -254,6 +260,7 @@ impl From<AnyPlan> for Plan {
         Self {
             version: plan.version,
             sweep: plan.sweep,
+            file: plan.file,
             title: plan.title,
             overrides: plan.overrides,
             strategy: plan.strategy,
@@ -286,6 +293,7 @@ mod tests {
         Plan {
             version: PLAN_VERSION,
             sweep: "a".to_owned(),
+            file: None,
             title: None,
             overrides: Vec::new(),
             strategy: Strategy::Ofat,

@@ -1,6 +1,7 @@
 //! What a sweep's plan has that its last one had not, and the other way round.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use spec::record::Plan;
 use spec::run_id::RunId;
@@ -14,18 +15,51 @@ const MOST: usize = 8;
 pub(super) fn changes(before: &Plan, now: &Plan) -> Option<String> {
     let runs = |plan: &Plan| plan.runs().iter().map(|run| run.run).collect::<HashSet<_>>();
     let (old, new) = (runs(before), runs(now));
-    let lines: Vec<String> =
-        [only(now, "new", &old), only(before, "gone", &new)].into_iter().flatten().collect();
+    let (fresh, gone) = (only(now, &old), only(before, &new));
+    let lines: Vec<String> = if !fresh.is_empty() && fresh == gone {
+        vec![same_rows(before, now)]
+    } else {
+        [told("new", &fresh), told("gone", &gone)].into_iter().flatten().collect()
+    };
     (!lines.is_empty()).then(|| {
-        let title = format!("{}: another plan than before; results stay", now.sweep);
+        let title =
+            format!("{}: another plan than before{}; results stay", now.sweep, moved(before, now));
         [title].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
     })
 }
 
+/// Where it comes from now, if that is another file of the same name.
+fn moved(before: &Plan, now: &Plan) -> String {
+    let same = |one: &Path, other: &Path| {
+        one == other
+            || fs_err::canonicalize(one)
+                .is_ok_and(|one| fs_err::canonicalize(other).is_ok_and(|other| one == other))
+    };
+    match (&before.file, &now.file) {
+        (Some(old), Some(new)) if !same(old, new) => {
+            format!(", from {} in place of {}", new.display(), old.display())
+        }
+        _ => String::new(),
+    }
+}
+
+/// What to say where the same rows are other runs.
+fn same_rows(before: &Plan, now: &Plan) -> String {
+    let sets = |plan: &Plan| match plan.overrides.as_slice() {
+        [] => "no --set".to_owned(),
+        overrides => format!("--set {}", overrides.join(" --set ")),
+    };
+    let why = match before.overrides == now.overrides {
+        true => "other settings of the baseline, images or weights".to_owned(),
+        false => format!("{} in place of {}", sets(now), sets(before)),
+    };
+    format!("  the same rows, with {why}")
+}
+
 /// The rows of `plan` with runs that are not among `others`, each run where it stands first.
-fn only(plan: &Plan, word: &str, others: &HashSet<RunId>) -> Vec<String> {
+fn only(plan: &Plan, others: &HashSet<RunId>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let mut lines = Vec::new();
+    let mut rows = Vec::new();
     for row in &plan.rows {
         let fresh = |run: &RunId| !others.contains(run) && seen.insert(*run);
         match row.runs.iter().map(|run| run.run).filter(fresh).count() {
@@ -35,10 +69,15 @@ fn only(plan: &Plan, word: &str, others: &HashSet<RunId>) -> Vec<String> {
                     "" => row.factor(),
                     level => format!("{} = {level}", row.factor()),
                 };
-                lines.push(format!("  {word:<5}{name} ({})", count(runs, "run")));
+                rows.push(format!("{name} ({})", count(runs, "run")));
             }
         }
     }
+    rows
+}
+
+fn told(word: &str, rows: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = rows.iter().map(|row| format!("  {word:<5}{row}")).collect();
     if lines.len() > MOST {
         let more = lines.split_off(MOST - 1).len();
         lines.push(format!("  {word:<5}and {} more", count(more, "row")));
@@ -71,6 +110,7 @@ mod tests {
         Plan {
             version: PLAN_VERSION,
             sweep: "batch_size".to_owned(),
+            file: None,
             title: None,
             overrides: Vec::new(),
             strategy: Strategy::Ofat,

@@ -9,6 +9,7 @@ use stats::interval::{Covers, Interval};
 use super::document::{Block, Document};
 use super::grid::Column;
 use super::{Agreement, Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table};
+use crate::settings::shell_word;
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
@@ -28,7 +29,8 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
         paragraph(title.clone());
     }
     if !table.overrides.is_empty() {
-        paragraph(format!("with --set {}", table.overrides.join(" --set ")));
+        let sets: Vec<String> = table.overrides.iter().map(|set| shell_word(set)).collect();
+        paragraph(format!("with --set {}", sets.join(" --set ")));
     }
     if table.rows.iter().any(|row| row.stand_in) {
         blocks.push(Block::Warning { first: "Not a result:", rest: STAND_IN.to_owned() });
@@ -79,7 +81,7 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
         ));
     }
     if let Some(effort) = effort(table, format) {
-        paragraph("What the runs took, in the mean over seeds, and how seeds differ:".to_owned());
+        paragraph("What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:".to_owned());
         blocks.push(Block::Table(effort));
     }
     if !table.causes.is_empty() {

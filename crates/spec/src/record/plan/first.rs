@@ -59,6 +59,7 @@ impl From<FirstPlan> for Plan {
         Self {
             version: PLAN_VERSION,
             sweep: plan.sweep,
+            file: None,
             title: plan.title,
             overrides: plan.overrides,
             strategy: Strategy::Ofat,

@@ -9,7 +9,7 @@ use super::Sweep;
 use super::details::RowDetails;
 use super::figures::row_name;
 use crate::report::{Entry, Row, Table};
-use crate::settings::shown;
+use crate::settings::{shell_word, shown};
 
 /// Settings, contents and the command.
 pub(super) fn section(sweep: &Sweep<'_>) -> Markup {
@@ -65,7 +65,11 @@ fn differs(change: &PlanChange) -> Markup {
 
 /// The sweep's command; with `changes`, those in its baseline.
 fn command(table: &Table, changes: &[PlanChange]) -> String {
-    let mut words = vec!["sweep".to_owned(), "run".to_owned(), format!("{}.toml", table.sweep)];
+    let file = match &table.file {
+        Some(file) => file.to_string_lossy().into_owned(),
+        None => format!("{}.toml", table.sweep),
+    };
+    let mut words = vec!["sweep".to_owned(), "run".to_owned(), file];
     let sets = changes.iter().map(|change| match change.here.is_null() {
         true => format!("{}=false", change.key),
         false => format!("{}={}", change.key, toml(&change.here)),
@@ -73,7 +77,7 @@ fn command(table: &Table, changes: &[PlanChange]) -> String {
     for set in table.overrides.iter().cloned().chain(sets) {
         words.extend(["--set".to_owned(), set]);
     }
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A value as a sweep file has it.
@@ -90,15 +94,6 @@ fn toml(value: &serde_json::Value) -> String {
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
-    }
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -149,8 +144,8 @@ mod tests {
 
     #[test]
     fn commands_survive_a_shell() {
-        assert_eq!(quoted("batch_size=16"), "batch_size=16");
-        assert_eq!(quoted("a b's; rm -rf"), r"'a b'\''s; rm -rf'");
+        assert_eq!(shell_word("batch_size=16"), "batch_size=16");
+        assert_eq!(shell_word("a b's; rm -rf"), r"'a b'\''s; rm -rf'");
         let value = serde_json::json!({ "unfreeze_last": 10, "label": "it's", "off": null });
         assert_eq!(toml(&value), r#"{ label = "it's", unfreeze_last = 10 }"#);
         assert_eq!(toml(&serde_json::json!([64, "a"])), r#"[64, "a"]"#);

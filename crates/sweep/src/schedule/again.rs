@@ -1,10 +1,16 @@
 //! Runs that are tried again: later, by themselves, and rather on another device.
 
+use std::time::Duration;
+
 use spec::run_id::RunId;
 
 use super::DeviceId;
 use super::policy::Time;
 use super::waiting::Prefix;
+
+/// So long a run waits for another device than the one where it failed: that may have been the run's own
+/// doing, and the others may be busy for hours.
+const CHOOSY: Duration = Duration::from_secs(60);
 
 /// A run that is to be tried again.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +21,7 @@ pub(super) struct Retry {
     pub(super) at: Time,
     /// Whether it wants the device for itself, because its memory did not do for several.
     pub(super) alone: bool,
-    /// Where it failed: another device comes first, if there is one.
+    /// Where it failed: another device comes first, if one gets free soon.
     pub(super) failed_on: DeviceId,
 }
 
@@ -54,9 +60,10 @@ impl Again {
         Some(self.0.remove(first))
     }
 
-    /// When the next one's time comes.
+    /// When the next one's time comes, or it takes any device.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
-        self.0.iter().map(|retry| retry.at).filter(|&at| at > now).min()
+        let times = self.0.iter().flat_map(|retry| [retry.at, retry.anywhere_at()]);
+        times.filter(|&at| at > now).min()
     }
 }
 
@@ -64,7 +71,12 @@ impl Retry {
     fn fits(&self, place: Place, now: Time) -> bool {
         self.at <= now
             && (place.empty || !self.alone)
-            && (place.only || self.alone || place.device != self.failed_on)
+            && (place.only || place.device != self.failed_on || self.anywhere_at() <= now)
+    }
+
+    /// When the device does not matter any more; what ran out of memory beside others failed for these.
+    fn anywhere_at(&self) -> Time {
+        if self.alone { self.at } else { self.at + CHOOSY }
     }
 }
 
@@ -88,6 +100,9 @@ mod tests {
         let at = Duration::from_secs;
         let place = |device, empty, only| Place { device, empty, only };
         assert_eq!(again.due(at(0)), Some(at(5)));
+        assert_eq!(again.due(at(5)), Some(at(65)), "then any device does");
+        assert_eq!(again.ready(place(0, false, false), at(64)), 0);
+        assert_eq!(again.ready(place(0, false, false), at(65)), 1);
         assert_eq!(again.take(place(0, false, true), at(4)), None);
         assert_eq!(again.ready(place(0, false, false), at(5)), 0, "another device comes first");
         assert_eq!(again.ready(place(1, false, false), at(5)), 1);

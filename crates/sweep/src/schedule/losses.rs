@@ -249,7 +249,8 @@ impl Scheduler {
         self.set_aside(slot, GiveUp::NoDevice(device, what.clone()), what, effects);
     }
 
-    /// No worker starts on the slot's device any more. Without any device the sweep ends.
+    /// No worker starts on the slot's device any more, and those that are on it leave. Without any device
+    /// the sweep ends.
     fn set_aside(&mut self, slot: SlotId, last: GiveUp, why: String, effects: &mut Vec<Effect>) {
         let device = self.homes[slot];
         self.health[device].is_out = true;
@@ -257,7 +258,11 @@ impl Scheduler {
             self.give_up(last, effects);
         } else {
             effects.push(Effect::SetAside(device, why.clone()));
-            self.vacate(slot, &why, effects);
+            for slot in 0..self.slots.len() {
+                if self.homes[slot] == device {
+                    self.vacate(slot, &why, effects);
+                }
+            }
         }
     }
 

@@ -41,8 +41,11 @@ struct World {
     elsewhere: HashSet<RunId>,
     done_elsewhere: HashSet<RunId>,
     retries: HashMap<RunId, u32>,
-    /// Whether somebody else has the devices.
-    occupied: bool,
+    /// The device of each slot.
+    homes: Vec<DeviceId>,
+    /// Devices that somebody else has.
+    occupied: HashSet<DeviceId>,
+    set_aside: HashSet<DeviceId>,
     gave_up: bool,
     stopped: bool,
     aborted: bool,
@@ -66,7 +69,9 @@ impl World {
             elsewhere: HashSet::new(),
             done_elsewhere: HashSet::new(),
             retries: HashMap::new(),
-            occupied: false,
+            homes: homes.to_vec(),
+            occupied: HashSet::new(),
+            set_aside: HashSet::new(),
             gave_up: false,
             stopped: false,
             aborted: false,
@@ -89,8 +94,9 @@ impl World {
             assert_eq!(!matches!(slot, Slot::Vacant), process.alive);
         }
         let mut held: HashSet<_> = self.stored.union(&self.done_elsewhere).copied().collect();
-        for slot in self.scheduler.slots() {
+        for (slot, home) in self.scheduler.slots().iter().zip(&self.homes) {
             if let Slot::Busy { hand, .. } = slot {
+                assert!(!self.set_aside.contains(home), "nothing runs where nothing runs any more");
                 for run in hand.begun().chain(hand.rest().iter().copied()) {
                     assert!(held.insert(run), "a run is in one place");
                 }
@@ -105,7 +111,7 @@ impl World {
                 assert!(!self.stopped && !self.gave_up && !self.aborted, "started after the end");
                 // In the moment in which it is told, the slot counts as taken.
                 self.processes[slot] = Process { alive: true, ..Process::default() };
-                if self.occupied {
+                if self.occupied.contains(&self.homes[slot]) {
                     events.push_back(Event::Occupied(slot));
                 }
             }
@@ -162,7 +168,8 @@ impl World {
                     }
                 }
             }
-            Effect::SetAside(..) | Effect::Enough(_) => {}
+            Effect::SetAside(device, _) => _ = self.set_aside.insert(device),
+            Effect::Enough(_) => {}
         }
     }
 
@@ -263,13 +270,23 @@ proptest! {
                     world.tell(Event::Tick);
                 }
                 50..76 => world.meddle(luck),
-                76..80 => world.occupied = luck < 128,
+                76..80 => {
+                    let device = homes[usize::from(luck) % slots];
+                    if !world.occupied.remove(&device) {
+                        world.occupied.insert(device);
+                    }
+                }
                 _ => world.step(usize::from(who) % slots, luck),
             }
         }
         // From here on everybody is polite, the others are gone, and time passes only where everybody
         // waits: so it comes to an end.
-        world.occupied = false;
+        // Somebody keeps one device for good, where another one is left.
+        let kept = homes[0];
+        let is_left = |home: &DeviceId| *home != kept && !world.set_aside.contains(home);
+        let others = homes.iter().any(is_left);
+        world.occupied.clear();
+        world.occupied.extend(others.then_some(kept));
         let held: Vec<_> = world.elsewhere.drain().collect();
         for run in held {
             if world.done_elsewhere.contains(&run) {

@@ -80,6 +80,39 @@ fn a_device_that_is_set_aside_keeps_nothing_of_its_bundle() {
 }
 
 #[test]
+fn a_device_that_is_set_aside_gets_no_more_runs_in_any_of_its_slots() {
+    let policy = Policy { set_aside_after: 2, ..strict() };
+    let mut scheduler = begun_on(40, &[0, 1, 0, 1], policy);
+    let bundles = [0, 1, 2].map(|slot| {
+        scheduler.handle(Event::Ready(slot));
+        let Slot::Busy { hand, .. } = &scheduler.scheduler.slots()[slot] else { panic!("{slot}") };
+        let bundle = hand.rest().clone();
+        bundle.iter().take(2).for_each(|run| drop(scheduler.handle(Event::Started(slot, *run))));
+        bundle
+    });
+    scheduler.handle(Event::Finished(0, bundles[0][0], failed("bad")));
+    let effects = scheduler.handle(Event::Finished(0, bundles[0][1], failed("bad")));
+    let why = "2 failures in a row, at last: bad";
+    let moved =
+        |run| again(2, run, &format!("its device is set aside: {why}"), Next::In(Time::ZERO));
+    assert_eq!(
+        effects,
+        [
+            Effect::Store(0, bundles[0][1], failed("bad")),
+            Effect::SetAside(0, why.to_owned()),
+            Effect::Retire(0),
+            Effect::Retire(2),
+            moved(bundles[2][1]),
+            moved(bundles[2][0]),
+        ]
+    );
+    let slots = scheduler.scheduler.slots();
+    assert_eq!([&slots[0], &slots[2]], [&Slot::Leaving; 2]);
+    let Slot::Busy { hand, .. } = &slots[1] else { panic!("the other device goes on") };
+    assert_eq!(hand.begun().count() + hand.rest().len(), bundles[1].len());
+}
+
+#[test]
 fn without_any_device_the_sweep_ends() {
     let mut scheduler = under_way(9, Policy { set_aside_after: 1, ..strict() });
     let effects = scheduler.handle(Event::Finished(0, run(0), failed("bad")));
@@ -88,6 +121,22 @@ fn without_any_device_the_sweep_ends() {
         effects,
         [Effect::Store(0, run(0), failed("bad")), Effect::GiveUp(why), Effect::Stop(0)]
     );
+}
+
+#[test]
+fn a_run_goes_back_to_its_device_when_no_other_one_gets_free() {
+    let mut scheduler = begun_on(1, &[0, 1], Policy { retries: 1, ..strict() });
+    scheduler.handle(Event::Ready(0));
+    scheduler.handle(Event::Started(0, run(0)));
+    scheduler.handle(ended(0));
+    for second in 5..65 {
+        scheduler.now = seconds(second);
+        assert_eq!(scheduler.handle(Event::Tick), [Effect::Start(1)], "at {second}");
+        assert_eq!(scheduler.handle(Event::Occupied(1)), [], "at {second}");
+    }
+    assert_eq!(scheduler.due(), Some(65));
+    assert_eq!(scheduler.wait(1), [Effect::Start(0)]);
+    assert_eq!(scheduler.handle(Event::Ready(0)), [Effect::Assign(0, vec![run(0)])]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::worker::Program;
 pub(super) struct Rounds<'a> {
     args: &'a cli::Run,
     schedule: &'a Schedule,
+    /// When time is over, for all rounds together.
     until: Option<Instant>,
     /// Runs that this command has run: none is run twice.
     ran: HashSet<RunId>,
@@ -39,7 +40,9 @@ pub(super) struct Rounds<'a> {
 }
 
 impl<'a> Rounds<'a> {
+    /// The sweep's time begins now, and ends at `until` if that comes first.
     pub(super) fn new(schedule: &'a Schedule, args: &'a cli::Run, until: Option<Instant>) -> Self {
+        let until = Policy::new(schedule, None).until(until).until;
         let (ran, failures, set_aside) = (HashSet::new(), 0, Vec::new());
         Self { args, schedule, until, ran, failures, set_aside }
     }
@@ -88,7 +91,7 @@ impl<'a> Rounds<'a> {
             return Ok(Some(End::Enough(self.failures)));
         }
         let most = most.and_then(|most| NonZeroU32::new(most.get() - self.failures));
-        let policy = Policy::new(self.schedule, most).until(self.until);
+        let policy = self.policy(most);
         let program = trainer::program(open.iter().map(|work| &work.config))?;
         let slots = slots(self.schedule, cores(), &program)?;
         let memory = free_memory(self.args.wait_free_memory, &slots)?;
@@ -111,6 +114,11 @@ impl<'a> Rounds<'a> {
             self.failures += u32::from(failed);
         }
         Ok(Some(end))
+    }
+
+    /// That of one round.
+    fn policy(&self, max_failures: Option<NonZeroU32>) -> Policy {
+        Policy::new(self.schedule, max_failures).until(self.until)
     }
 }
 
@@ -176,4 +184,27 @@ fn names(slots: &[SlotSpec]) -> String {
         .map(|slot| format!("{} ({})", slot.name, count(slot.threads, "thread")))
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn time_is_over_for_all_rounds_at_one_moment() {
+        let limit = Duration::from_secs(60 * 60);
+        let schedule = Schedule { sweep_time_limit: Some(limit), ..Schedule::default() };
+        let cli = cli::Cli::parse_from(["sweep", "run", "x.toml"]);
+        let cli::Command::Run(args) = cli.command else { panic!("{cli:?}") };
+        let rounds = Rounds::new(&schedule, &args, None);
+        let moments = [1, 2].map(|_| rounds.policy(None).until);
+        assert!(moments[0].is_some());
+        assert_eq!(moments[0], moments[1]);
+        let sooner = Instant::now();
+        assert_eq!(Rounds::new(&schedule, &args, Some(sooner)).policy(None).until, Some(sooner));
+    }
 }

@@ -134,3 +134,38 @@ fn what_failed_elsewhere_meanwhile_is_not_run_again_and_what_failed_before_is() 
     }
     assert_eq!(bench.ledger().len(), 7);
 }
+
+/// A machine that was cut off for long comes back: its claim is gone, and who took the run over has ended it.
+#[test]
+fn what_was_taken_over_and_ended_elsewhere_is_not_overwritten() {
+    let bench = Bench::new();
+    bench.rule(2, 16, Act::Wait);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    while !child.stderr_line().starts_with("[3/6]") {}
+    for claim in fs_err::read_dir(bench.path("results/.claims/runs")).unwrap() {
+        fs_err::remove_file(claim.unwrap().path()).unwrap();
+    }
+    let read = |slug: &str, file: &str| {
+        let text = fs_err::read_to_string(bench.run_folder(slug).join(file)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let slug = "b16-lr0.0001-s2";
+    let mut theirs = read("b16-lr0.0001-s1", "result.json");
+    theirs["run"] = read(slug, "config.json")["run"].clone();
+    theirs["device"] = "OTHER NODE".into();
+    let folder = bench.run_folder(slug);
+    fs_err::write(folder.join("result.json"), theirs.to_string()).unwrap();
+    fs_err::write(folder.join("metrics.csv"), "THEIRS").unwrap();
+    worker.go_on();
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(read(slug, "result.json"), theirs);
+    assert_eq!(fs_err::read_to_string(folder.join("metrics.csv")).unwrap(), "THEIRS");
+    assert_eq!(
+        ran.stderr.matches("another process has taken it over").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+}

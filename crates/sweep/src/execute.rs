@@ -117,12 +117,12 @@ pub fn execute(
         memory: Memory::new(memory),
         program,
         store,
+        storing: store.storing(&claims)?,
         claims,
         met: HashSet::new(),
         progress,
         to,
         ended: Vec::new(),
-        storing: store.storing()?,
         starts: 0,
         signals: 0,
         interrupted: false,
@@ -131,7 +131,8 @@ pub fn execute(
     };
     let end = execution.go_on(&inbox);
     // What has ended is kept, however the sweep ends.
-    let end = execution.store_all().and(end);
+    let stored = execution.store_all();
+    let end = end.and_then(|end| stored.map(|()| end));
     execution.stations.iter().for_each(Station::kill);
     execution.progress.clear();
     signals.close();

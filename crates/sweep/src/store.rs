@@ -21,7 +21,7 @@ use spec::paths::{ResultsDir, RunDir};
 use spec::record::{ExternalScore, Plan, RunResult};
 
 pub use answers::{Answers, read_answers};
-pub use attempt::{Attempt, Ended};
+pub use attempt::{Attempt, Committed, Ended};
 pub use claims::{AtWork, Claims, Whose, at_work};
 pub use details::{Said, read_metrics, read_predictions};
 pub use error::{ReadError, StoreError, WriteError};
@@ -123,15 +123,15 @@ impl Store {
     /// # Errors
     /// When its folder cannot be written.
     pub fn begin(&self, work: &Work) -> Result<Attempt, WriteError> {
-        Attempt::open(self.run_dir(work), &work.record())
+        Attempt::open(self.run_dir(work), &work.record(), work.attempts)
     }
 
-    /// What stores runs that have ended.
+    /// What stores runs that have ended, as long as they are ours by `claims`.
     ///
     /// # Errors
     /// When its threads cannot be started.
-    pub fn storing(&self) -> Result<Storing, WriteError> {
-        Ok(Storing::start(self.dir.clone())?)
+    pub fn storing(&self, claims: &Claims) -> Result<Storing, WriteError> {
+        Ok(Storing::start(self.dir.clone(), claims.fence())?)
     }
 
     /// How a run ended last time, if that can be known.

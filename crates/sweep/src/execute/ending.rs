@@ -1,10 +1,12 @@
 //! What becomes of attempts and runs that have ended.
 
-use spec::record::{Outcome, RunResult};
+use spec::record::Outcome;
 use spec::run_id::RunId;
 
 use super::{ExecuteError, Execution, MOST_ENDED, Message};
+use crate::planning::Work;
 use crate::schedule::{Again, Next, SlotId};
+use crate::store::Committed;
 
 impl Execution<'_> {
     pub(super) fn store_outcome(
@@ -15,9 +17,9 @@ impl Execution<'_> {
     ) -> Result<(), ExecuteError> {
         let Some(work) = self.work.get(&run) else { return Ok(()) };
         self.interrupted |= !outcome.is_settled();
-        if !self.claims.holds(run) {
+        if !self.claims.may_end(work)? {
             self.stations[slot].close(run);
-            self.progress.say(&format!("{}: another process has taken it over", work.label));
+            self.progress.say(&taken_over(work));
             return Ok(());
         }
         let station = &mut self.stations[slot];
@@ -39,7 +41,7 @@ impl Execution<'_> {
             false => self.storing.wait(),
         };
         if let Some(stored) = stored {
-            self.are_stored(&stored?);
+            self.are_stored(stored)?;
         }
         if !self.storing.is_busy() && !self.ended.is_empty() {
             self.begin_to_store()?;
@@ -47,14 +49,15 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Stores all runs that have ended, and waits for it.
+    /// Stores all runs that have ended, and waits for it; after an error the others all the same.
     pub(super) fn store_all(&mut self) -> Result<(), ExecuteError> {
+        let mut all = Ok(());
         loop {
             if let Some(stored) = self.storing.wait() {
-                self.are_stored(&stored?);
+                all = all.and(self.are_stored(stored));
             }
             if self.ended.is_empty() {
-                return Ok(());
+                return all;
             }
             self.begin_to_store()?;
         }
@@ -68,13 +71,18 @@ impl Execution<'_> {
     }
 
     /// Lets go of runs that are safe now, and tells of them.
-    fn are_stored(&mut self, results: &[RunResult]) {
-        for result in results {
-            self.claims.release(result.run);
+    fn are_stored(&mut self, committed: Committed) -> Result<(), ExecuteError> {
+        let Committed { stored, lost, error } = committed;
+        self.claims.release(stored.iter().map(|result| result.run).chain(lost.iter().copied()));
+        for result in &stored {
             if let Some(work) = self.work.get(&result.run) {
                 self.progress.ended(&work.label, &result.outcome, result.seconds);
             }
         }
+        for work in lost.iter().filter_map(|run| self.work.get(run)) {
+            self.progress.say(&taken_over(work));
+        }
+        error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// An attempt came to nothing.
@@ -99,4 +107,8 @@ impl Execution<'_> {
         self.progress.say(&format!("{}: {cause}; {next}", work.label));
         Ok(())
     }
+}
+
+fn taken_over(work: &Work) -> String {
+    format!("{}: another process has taken it over", work.label)
 }

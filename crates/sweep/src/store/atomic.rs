@@ -60,8 +60,11 @@ impl Aside {
         Ok(fs_err::File::from_parts(file, path))
     }
 
-    /// Puts it in its place.
+    /// Puts it in its place, if it is not there yet.
     pub(super) fn rename(&mut self) -> io::Result<()> {
+        if self.renamed {
+            return Ok(());
+        }
         fs_err::rename(aside(&self.file), &self.file)?;
         self.renamed = true;
         Ok(())

@@ -5,6 +5,7 @@
 //! lock and say which process holds them. Whoever has ended on this machine holds nothing any more; of
 //! one on another machine that is known when its file has not been renewed for long, by our own clock.
 
+mod fence;
 mod files;
 mod pulses;
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use spec::paths::ResultsDir;
-use spec::record::RunResult;
+use spec::record::{Outcome, RunResult};
 use spec::run_id::RunId;
 
 use super::lock::Lock;
@@ -24,6 +25,8 @@ use crate::planning::Work;
 use crate::process::{Fate, Process};
 use files::{read, read_all, write};
 use pulses::Pulses;
+
+pub(super) use fence::Fence;
 
 /// How often an orchestrator says that it goes on.
 const BEAT: Duration = Duration::from_secs(30);
@@ -149,17 +152,34 @@ impl Claims {
         works.iter().map(|work| Ok(self.find(work)?)).collect()
     }
 
-    /// Whether nobody else has taken `run` over: on another machine we may have passed for dead.
-    pub fn holds(&self, run: RunId) -> bool {
-        read::<Claim>(&self.file(run)).is_none_or(|claim| claim.holder == self.this)
+    /// Whether how `work` ended is ours to say: see [`Fence`].
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    pub fn may_end(&self, work: &Work) -> Result<bool, ReadError> {
+        self.fence().lets_pass(work.run(), &self.dir.run(&work.planned), work.attempts)
     }
 
-    /// Lets go of `run`.
-    pub fn release(&mut self, run: RunId) {
-        if self.held.remove(&run) && self.holds(run) {
-            // A claim that stays is stale as soon as we are gone.
-            let _ = fs_err::remove_file(self.file(run));
+    pub(super) fn fence(&self) -> Fence {
+        Fence::new(self.dir.clone(), self.this.clone())
+    }
+
+    /// Lets go of `runs`.
+    pub fn release(&mut self, runs: impl IntoIterator<Item = RunId>) {
+        // Nobody is to take a run between our look at its claim and the removal. A claim that stays is
+        // stale as soon as we are gone.
+        let Ok(_lock) = Lock::hold(&self.dir) else { return };
+        for run in runs {
+            if self.held.remove(&run) && self.holds(run) {
+                let _ = fs_err::remove_file(self.file(run));
+            }
         }
+    }
+
+    /// Whether the claim to `run` is ours: on another machine we may have passed for dead.
+    fn holds(&self, run: RunId) -> bool {
+        let claim = read::<Claim>(&self.file(run));
+        claim.is_ok_and(|claim| claim.is_some_and(|claim| claim.holder == self.this))
     }
 
     /// When to [`Claims::beat`] at the latest.
@@ -183,34 +203,45 @@ impl Claims {
 
     /// A claim is looked for before the result, because whoever ends a run stores before letting go.
     fn find(&mut self, work: &Work) -> Result<Whose, ReadError> {
-        if let Some(Claim { holder, .. }) = read::<Claim>(&self.file(work.run())) {
+        if let Some(Claim { holder, .. }) = read::<Claim>(&self.file(work.run()))? {
             if holder == self.this {
                 return Ok(Whose::Ours);
             }
-            if is_alive(&self.this, &holder, &self.dir, &mut self.pulses) {
+            if is_alive(&self.this, &holder, &self.dir, &mut self.pulses)? {
                 return Ok(Whose::Theirs(holder));
             }
         }
         let result = read_result(&self.dir.run(&work.planned), work.run())?;
-        let ended =
-            result.filter(|result| result.outcome.is_settled() && result.attempts > work.attempts);
+        let ended = result.filter(|result| has_ended_since(result, work.attempts));
         Ok(ended.map_or(Whose::Nobody, Whose::Done))
     }
 
     fn file(&self, run: RunId) -> PathBuf {
-        self.dir.claims().join(format!("{run}.json"))
+        file(&self.dir, run)
     }
 }
 
 impl Drop for Claims {
     fn drop(&mut self) {
-        for run in std::mem::take(&mut self.held) {
-            if self.holds(run) {
+        let held = std::mem::take(&mut self.held);
+        if let Ok(_lock) = Lock::hold(&self.dir) {
+            held.into_iter().filter(|run| self.holds(*run)).for_each(|run| {
                 let _ = fs_err::remove_file(self.file(run));
-            }
+            });
         }
         let _ = fs_err::remove_file(&self.presence);
     }
+}
+
+fn file(dir: &ResultsDir, run: RunId) -> PathBuf {
+    dir.claims().join(format!("{run}.json"))
+}
+
+/// Whether somebody has ended a run that was open after so many attempts. Nobody runs one again that
+/// finished, however often it was tried.
+fn has_ended_since(result: &RunResult, attempts: u32) -> bool {
+    let finished = matches!(result.outcome, Outcome::Finished(_));
+    finished || result.outcome.is_settled() && result.attempts > attempts
 }
 
 /// Who is at work in `dir` and with what. A folder without claims is not an error.
@@ -242,15 +273,23 @@ pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
     all
 }
 
-fn is_alive(this: &Process, other: &Process, dir: &ResultsDir, pulses: &mut Pulses) -> bool {
+fn is_alive(
+    this: &Process,
+    other: &Process,
+    dir: &ResultsDir,
+    pulses: &mut Pulses,
+) -> io::Result<bool> {
     match this.sees(other) {
-        Fate::Alive => true,
-        Fate::Gone => false,
+        Fate::Alive => Ok(true),
+        Fate::Gone => Ok(false),
         Fate::Unseen => {
             let presence = dir.orchestrators().join(other.file_name());
-            let beat = fs_err::metadata(presence).and_then(|metadata| metadata.modified());
-            // Whoever goes takes the file along.
-            beat.is_ok_and(|beat| pulses.is_alive(other, beat, Instant::now()))
+            match fs_err::metadata(presence).and_then(|metadata| metadata.modified()) {
+                Ok(beat) => Ok(pulses.is_alive(other, beat, Instant::now())),
+                // Whoever goes takes the file along.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            }
         }
     }
 }
@@ -269,7 +308,7 @@ fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::planning::tests::work;
-    use spec::record::{self, Outcome};
+    use spec::record::{self, Finished};
 
     fn folder() -> (tempfile::TempDir, ResultsDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -280,6 +319,19 @@ mod tests {
     fn claim(dir: &ResultsDir, run: RunId, holder: &Process) {
         let claim = Claim { holder: holder.clone(), slot: "cpu 1".to_owned() };
         write(&dir.claims().join(format!("{run}.json")), &claim).unwrap();
+    }
+
+    fn finished() -> Outcome {
+        Outcome::Finished(Finished {
+            epochs: 1,
+            updates: 1,
+            images_seen: 1,
+            stopped_early: None,
+            validation: None,
+            test: None,
+            score: None,
+            folds: Vec::new(),
+        })
     }
 
     fn store(dir: &ResultsDir, work: &Work, attempts: u32, outcome: Outcome) {
@@ -313,7 +365,7 @@ mod tests {
         let whose = claims.take(&all, "cpu 1").unwrap();
         assert_eq!(whose, [Whose::Theirs(parent.clone()), Whose::Ours, Whose::Ours]);
         assert_eq!(at_work(&dir).iter().map(|at| at.slots[0].1.len()).collect::<Vec<_>>(), [2]);
-        claims.release(works[1].run());
+        claims.release([works[1].run()]);
         let whose = claims.look(&all).unwrap();
         assert_eq!(whose, [Whose::Theirs(parent), Whose::Nobody, Whose::Ours]);
         drop(claims);
@@ -336,6 +388,7 @@ mod tests {
         for (attempts, outcome, done) in [
             (1, Outcome::Failed { cause: cause() }, false),
             (2, Outcome::Failed { cause: cause() }, true),
+            (1, finished(), true),
             (2, Outcome::Interrupted { cause: cause() }, false),
         ] {
             let work = Work { attempts: 1, ..work(1) };
@@ -351,10 +404,43 @@ mod tests {
         let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
         let work = work(1);
         claims.take(&[&work], "cpu 1").unwrap();
-        assert!(claims.holds(work.run()));
+        assert!(claims.holds(work.run()) && claims.may_end(&work).unwrap());
         claim(&dir, work.run(), &Process { host: "far".to_owned(), ..claims.this.clone() });
-        assert!(!claims.holds(work.run()));
+        assert!(!claims.holds(work.run()) && !claims.may_end(&work).unwrap());
+        claims.release([work.run()]);
         drop(claims);
         assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "it is theirs");
+    }
+
+    #[test]
+    fn who_took_a_run_over_and_ended_it_is_not_overwritten() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
+        let work = Work { attempts: 1, ..work(1) };
+        claims.take(&[&work], "cpu 1").unwrap();
+        fs_err::remove_file(claims.file(work.run())).unwrap();
+        assert!(!claims.holds(work.run()));
+        let cause = || "x".to_owned();
+        for (attempts, outcome, ours) in [
+            (1, Outcome::Failed { cause: cause() }, true),
+            (2, Outcome::Interrupted { cause: cause() }, true),
+            (2, Outcome::Failed { cause: cause() }, false),
+            (2, finished(), false),
+        ] {
+            store(&dir, &work, attempts, outcome);
+            assert_eq!(claims.may_end(&work).unwrap(), ours, "{attempts}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_read_may_be_anybodys() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
+        let work = work(1);
+        // A folder cannot be read, not even by root.
+        fs_err::create_dir(claims.file(work.run())).unwrap();
+        assert!(claims.look(&[&work]).is_err());
+        assert!(claims.take(&[&work], "cpu 1").is_err());
+        assert!(claims.may_end(&work).is_err());
     }
 }

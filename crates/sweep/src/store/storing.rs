@@ -9,18 +9,17 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
 use spec::paths::ResultsDir;
-use spec::record::RunResult;
 
 use super::WriteError;
 use super::atomic::Syncing;
-use super::attempt::{self, Ended};
-
-type Stored = Result<Vec<RunResult>, WriteError>;
+use super::attempt::{self, Committed, Ended};
+use super::claims::Fence;
 
 /// Stores groups of runs, one after the other, on a thread of its own.
 #[derive(Debug)]
 pub struct Storing {
     dir: ResultsDir,
+    fence: Fence,
     syncing: Arc<Syncing>,
     group: Option<Group>,
 }
@@ -28,13 +27,13 @@ pub struct Storing {
 /// A group on its way to the disk.
 #[derive(Debug)]
 struct Group {
-    stored: Receiver<Stored>,
+    stored: Receiver<Committed>,
     thread: JoinHandle<()>,
 }
 
 impl Storing {
-    pub(super) fn start(dir: ResultsDir) -> io::Result<Self> {
-        Ok(Self { dir, syncing: Arc::new(Syncing::start()?), group: None })
+    pub(super) fn start(dir: ResultsDir, fence: Fence) -> io::Result<Self> {
+        Ok(Self { dir, fence, syncing: Arc::new(Syncing::start()?), group: None })
     }
 
     /// Whether a group is on its way.
@@ -53,10 +52,11 @@ impl Storing {
         wake: impl FnOnce() + Send + 'static,
     ) -> Result<(), WriteError> {
         let (to, stored) = mpsc::channel();
-        let (dir, syncing) = (self.dir.clone(), Arc::clone(&self.syncing));
+        let (dir, fence) = (self.dir.clone(), self.fence.clone());
+        let syncing = Arc::clone(&self.syncing);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
             // Whoever does not wait for it any more has been told why.
-            let _ = to.send(store(ended, &dir, &syncing));
+            let _ = to.send(store(ended, &dir, &fence, &syncing));
             wake();
         })?;
         self.group = Some(Group { stored, thread });
@@ -64,7 +64,7 @@ impl Storing {
     }
 
     /// The group that was on its way, if it has come to an end.
-    pub fn poll(&mut self) -> Option<Stored> {
+    pub fn poll(&mut self) -> Option<Committed> {
         match self.group.as_ref()?.stored.try_recv() {
             Err(mpsc::TryRecvError::Empty) => None,
             Ok(stored) => {
@@ -76,7 +76,7 @@ impl Storing {
     }
 
     /// Waits for the group that is on its way; none without one.
-    pub fn wait(&mut self) -> Option<Stored> {
+    pub fn wait(&mut self) -> Option<Committed> {
         let Group { stored, thread } = self.group.take()?;
         match (stored.recv(), thread.join()) {
             (Ok(stored), _) => Some(stored),
@@ -87,9 +87,9 @@ impl Storing {
     }
 }
 
-fn store(ended: Vec<Ended>, dir: &ResultsDir, syncing: &Syncing) -> Stored {
-    let results = attempt::commit(ended, syncing)?;
-    for result in results.iter().filter(|result| result.outcome.is_final()) {
+fn store(ended: Vec<Ended>, dir: &ResultsDir, fence: &Fence, syncing: &Syncing) -> Committed {
+    let committed = attempt::commit(ended, fence, syncing);
+    for result in committed.stored.iter().filter(|result| result.outcome.is_final()) {
         match fs_err::remove_dir_all(dir.checkpoints().run(result.run)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 // What stays is in nobody's way.
@@ -98,5 +98,5 @@ fn store(ended: Vec<Ended>, dir: &ResultsDir, syncing: &Syncing) -> Stored {
             _ => {}
         }
     }
-    Ok(results)
+    committed
 }

@@ -79,3 +79,59 @@ fn the_script_for_cron_says_something_only_when_there_is_something() {
         assert!(bench.read("results-folder").ends_with("/results\n"));
     }
 }
+
+/// upload-artifact refuses paths with `..`, and only when it runs.
+#[test]
+fn no_workflow_has_a_path_with_two_dots() {
+    for entry in fs_err::read_dir(project().join(".github/workflows")).unwrap() {
+        let file = entry.unwrap().path();
+        for line in fs_err::read_to_string(&file).unwrap().lines() {
+            let said = line.split(" #").next().unwrap();
+            assert!(
+                said.trim_start().starts_with('#') || !said.contains("/.."),
+                "{file:?}: {line}"
+            );
+        }
+    }
+}
+
+/// The lines of the step of the nightly workflow that runs the night.
+fn night_step() -> String {
+    let workflow = project().join(".github/workflows/nightly.yml");
+    let text = fs_err::read_to_string(workflow).unwrap();
+    let step = text.split("- name: ").find(|step| step.starts_with("Run the night")).unwrap();
+    let lines = step.split_once("run: |\n").unwrap().1.lines();
+    lines.map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+/// Of a night that did not begin there is no report, and that of an older one is not its.
+#[test]
+fn the_workflow_keeps_the_report_of_its_own_night_alone() {
+    let bench = Bench::new();
+    let latest = bench.path("nights/nightly/latest");
+    fs_err::create_dir_all(latest.parent().unwrap()).unwrap();
+    let nightly = |sweep: &str| {
+        bench.write("scripts/sweep", &format!("#!/bin/sh\n{sweep}\n"));
+        let chmod = Command::new("chmod").args(["-R", "+x"]).arg(bench.path("scripts")).status();
+        assert!(chmod.unwrap().success());
+        bench.write("output", "");
+        let step = Command::new("bash")
+            .args(["-e", "-c", &night_step()])
+            .current_dir(bench.path(""))
+            .env("SWEEP_RESULTS", bench.path("nights"))
+            .env("GITHUB_OUTPUT", bench.path("output"))
+            .env("GITHUB_STEP_SUMMARY", bench.path("step"))
+            .output()
+            .unwrap();
+        (step.status.code(), bench.read("output"))
+    };
+    let ends = |night: &str, code| {
+        let link = format!("ln -sfn {night} \"$SWEEP_RESULTS/nightly/latest\"");
+        format!("echo '# Night of {night}'; {link}; exit {code}")
+    };
+    assert_eq!(nightly("exit 2"), (Some(2), String::new()), "none ever");
+    assert_eq!(nightly(&ends("2026-11-26", 0)), (Some(0), "name=2026-11-26\n".to_owned()));
+    assert_eq!(nightly("exit 2"), (Some(2), String::new()), "no night began");
+    assert_eq!(nightly(&ends("2026-11-26.2", 4)), (Some(4), "name=2026-11-26.2\n".to_owned()));
+    assert_eq!(bench.read("step"), "# Night of 2026-11-26\n# Night of 2026-11-26.2\n");
+}

@@ -1,7 +1,8 @@
 //! The statistics of two sides: those of a report, with the first side in the baseline's place. `sweep compare`
 //! and the nights share them.
 
-use spec::run_id::RunId;
+use std::path::Path;
+
 use stats::compare::{Comparison, Settings, judge};
 use stats::difference::{Difference, Replicates, difference};
 
@@ -9,18 +10,19 @@ use super::{WhyNot, known_of};
 use crate::report::{Entry, Known};
 
 /// Compares two sides of each row, as `paired` does it for one. Rows share the chance of a false claim by Holm's
-/// correction; those that are the same runs on both sides are one comparison, in however many tables they stand.
+/// correction; those that are the same runs on both sides are one comparison, in however many tables they stand. The
+/// same run in two folders is two: it may have come to something else there.
 pub(crate) fn judged(
     rows: &[[&[&Entry]; 2]],
     settings: &Settings,
     paired: impl Fn(&[&Entry], &[&Entry], f64) -> Result<Difference, WhyNot>,
 ) -> Vec<Result<Comparison, WhyNot>> {
-    let mut differences: Vec<([Vec<RunId>; 2], Difference)> = Vec::new();
+    let mut differences: Vec<([Vec<&Path>; 2], Difference)> = Vec::new();
     let places: Vec<Result<usize, WhyNot>> = rows
         .iter()
         .map(|sides| {
             let difference = paired(sides[0], sides[1], 1.0 - settings.alpha)?;
-            let runs = sides.map(|side| side.iter().map(|entry| entry.planned.run).collect());
+            let runs = sides.map(|side| side.iter().map(|entry| entry.dir.root()).collect());
             let known = differences.iter().position(|(other, _)| *other == runs);
             Ok(known.unwrap_or_else(|| {
                 differences.push((runs, difference));

@@ -1,6 +1,6 @@
 //! What a night is compared with, and what counts as a regression.
 
-use end_to_end::script::Act;
+use end_to_end::script::{Act, Effect, World};
 use serde_json::Value;
 
 use super::{EVENING, bench, command, night, redact_summary, report, summary};
@@ -95,6 +95,34 @@ fn runs_that_do_not_finish_any_more_are_a_regression_and_those_that_never_did_ar
     let nightly = bench.read("nightly.toml");
     bench.write("nightly.toml", &format!("{nightly}[regression]\nlost_runs = false\n"));
     assert_eq!(night(&bench, 3).code, 3);
+    let compared = |night: &str| summary(&bench, night)["sweeps"][0]["compared_with"].clone();
+    assert_eq!(compared("2026-11-29"), "2026-11-27");
+    // Without a regression it is still no night to compare with: what it lost would be missed by nobody.
+    assert_eq!(night(&bench, 4).code, 3);
+    assert_eq!(compared("2026-11-30"), "2026-11-27");
+}
+
+/// Silently comparing with nothing would be a night without any regression.
+#[test]
+fn a_named_night_that_is_not_there_is_an_error() {
+    let bench = bench("");
+    assert_eq!(night(&bench, 0).code, 0);
+    let nightly = bench.read("nightly.toml");
+    bench.write("nightly.toml", &format!("{nightly}compare_with = \"2026-11-62\"\n"));
+    for args in [&["--check"][..], &[]] {
+        let refused = bench.wait(Running::start(command(&bench, EVENING, args)));
+        assert_eq!(refused.code, 2, "{}{}", refused.stdout, refused.stderr);
+        assert!(
+            refused
+                .stderr
+                .contains("there is no night `2026-11-62` that has ended; there are 2026-11-26"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert_eq!(bench.ledger().len(), 24, "no night began");
+    bench.write("nightly.toml", &format!("{nightly}compare_with = \"2026-11-26\"\n"));
+    assert_eq!(night(&bench, 1).code, 0);
 }
 
 /// A library that says the same version of itself and holds something else.
@@ -128,4 +156,36 @@ fn changed_settings_images_and_weights_are_listed() {
     let changed = &summary(&bench, "2026-11-27")["sweeps"][0]["changed"];
     let whats = changed.as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap());
     assert_eq!(whats.collect::<Vec<_>>(), ["configurations", "training images", "weights"]);
+}
+
+/// Two sweeps have the baseline's runs in common, and are compared with two nights.
+#[test]
+fn a_row_that_two_sweeps_share_is_compared_with_the_night_of_each() {
+    let bench = bench("");
+    let sweep = bench.read("batch_size.toml");
+    bench.write("sx.toml", &sweep.replace("[16, 32, 64]", "[16, 32]"));
+    bench.write("sy.toml", &sweep.replace("[16, 32, 64]", "[32, 64]"));
+    let nightly = bench.read("nightly.toml");
+    let both = "sweeps = [\"sx.toml\", \"sy.toml\"]";
+    bench.write("nightly.toml", &nightly.replace("sweeps = [\"batch_size.toml\"]", both));
+    let effect =
+        |batch_size, add| Effect { batch_size: Some(batch_size), add, ..Effect::default() };
+    for (day, effects, code) in
+        [(0, vec![], 0), (1, vec![effect(32, 0.1), effect(16, -0.2)], 4), (2, vec![], 4)]
+    {
+        let world = World { accuracy: 0.8, effects, images: 500, ..World::default() };
+        bench.script(|script| script.world = Some(world));
+        let ran = night(&bench, day);
+        assert_eq!(ran.code, code, "{day}: {}{}", ran.stdout, ran.stderr);
+    }
+    let sweeps = &summary(&bench, "2026-11-28")["sweeps"];
+    let baseline = |sweep: usize| {
+        let rows = sweeps[sweep]["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["baseline"] == true).unwrap()["outcome"].clone()
+    };
+    assert_eq!(
+        [&sweeps[0], &sweeps[1]].map(|sweep| sweep["compared_with"].as_str().unwrap()),
+        ["2026-11-26", "2026-11-27"]
+    );
+    assert_eq!([baseline(0), baseline(1)], ["same", "worse"]);
 }

@@ -143,3 +143,60 @@ fn a_nightly_file_is_checked_before_anything_begins() {
     assert!(ran.stderr.contains("did you mean [DIR]/batch_size.toml?"), "{}", ran.stderr);
     assert_eq!(bench.results(), [""; 0]);
 }
+
+/// What cannot be removed is a remark, and nobody goes untold for it.
+#[test]
+fn a_folder_that_cannot_be_cleaned_up_keeps_nobody_from_being_told() {
+    let bench = bench("on_finish = \"cat > told\"\n");
+    assert_eq!(night(&bench, 0).code, 0);
+    fs_err::remove_file(bench.path("told")).unwrap();
+    let cache = "results/nightly/2026-11-26/cache";
+    let _ = fs_err::remove_dir_all(bench.path(cache));
+    bench.write(cache, "a file where a folder belongs");
+    let ran = night(&bench, 1);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("what no later night needs is not all removed: "),
+        "{}",
+        ran.stderr
+    );
+    let told: Value = serde_json::from_str(&bench.read("told")).unwrap();
+    assert_eq!(told["night"], "2026-11-27");
+}
+
+/// Runs that are lost to a broken machine say nothing of the code: whoever is told of regressions is not.
+#[test]
+fn runs_that_are_lost_to_a_dead_gpu_are_no_regression() {
+    let bench = bench("on_regression = \"cat > worse\"\non_finish = \"cat > told\"\n");
+    let limits = "retries = 0\nretry_delay = \"0s\"\nset_aside_after = 2";
+    bench.write("base.toml", &bench.read("base.toml").replace("retries = 0", limits));
+    let nightly = bench.read("nightly.toml").replace("cpu:1", "cuda:0");
+    bench.write("nightly.toml", &nightly);
+    fs_err::create_dir(bench.path("lib")).unwrap();
+    fs_err::copy(beside_us("examples/libfake_nvml.so"), bench.path("lib/libnvidia-ml.so.1"))
+        .unwrap();
+    bench.script(|script| script.gpus = 1);
+    let night = |now, dead: bool| {
+        let mut command = command(&bench, now, &[]);
+        command.env("LD_LIBRARY_PATH", bench.path("lib")).env_remove("CUDA_VISIBLE_DEVICES");
+        if dead {
+            command.env("FAKE_NVML_DEAD", "0");
+        }
+        bench.wait(Running::start(command))
+    };
+    assert_eq!(night(EVENING, false).code, 0);
+    bench.change_script(|script| script.bad_gpu = Some("0".to_owned()));
+    let ran = night(EVENING + DAY, true);
+    assert_eq!(ran.code, 5, "{}{}", ran.stdout, ran.stderr);
+    let broken = summary(&bench, "2026-11-27");
+    assert_eq!(broken["verdict"], "broken");
+    let rows = broken["sweeps"][0]["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["lost"].as_u64() > Some(0)), "{rows:?}");
+    assert!(!bench.path("worse").exists());
+    assert_eq!(serde_json::from_str::<Value>(&bench.read("told")).unwrap(), broken);
+    // It is nothing to compare with either.
+    bench.change_script(|script| script.bad_gpu = None);
+    assert_eq!(night(EVENING + 2 * DAY, false).code, 0);
+    let mended = summary(&bench, "2026-11-28");
+    assert_eq!(mended["sweeps"][0]["compared_with"], "2026-11-26");
+}

@@ -148,3 +148,35 @@ fn a_night_that_ended_between_two_rounds_is_not_done() {
     assert_eq!(summary(&bench, "2026-11-27")["sweeps"][0]["state"], "complete");
     assert_eq!(bench.ledger().len(), runs, "nothing twice");
 }
+
+/// What the last night but one left is not lost because the last one had no time for it.
+#[test]
+fn unfinished_work_goes_on_after_a_night_in_which_its_turn_did_not_come() {
+    let bench = bench("budget = \"2s\"\n");
+    bench.rule(8, 64, Act::Wait);
+    let nightly = bench.read("nightly.toml");
+    assert_eq!(night(&bench, 0).code, 0);
+    let done = bench.ledger().len();
+    assert!(done > 0, "some of it was done");
+    bench.script(|_| {});
+    bench.write("nightly.toml", &nightly.replace("2s", "1ns"));
+    let none = night(&bench, 1);
+    assert_eq!(none.code, 0, "{}", none.stderr);
+    let sweep = &summary(&bench, "2026-11-27")["sweeps"][0];
+    assert_eq!((&sweep["state"], &sweep["finished"]), (&"unfinished".into(), &done.into()));
+    bench.write("nightly.toml", &nightly.replace("2s", "1h"));
+    let last = night(&bench, 2);
+    assert_eq!(last.code, 0, "{}", last.stderr);
+    let sweep = &summary(&bench, "2026-11-28")["sweeps"][0];
+    assert_eq!((&sweep["state"], &sweep["carried"]), (&"complete".into(), &done.into()));
+    assert_eq!(bench.ledger().len(), 24, "nothing twice");
+}
+
+#[test]
+fn a_night_that_was_killed_is_told_of_by_the_next_one() {
+    let bench = bench("budget = \"8h\"\non_finish = \"echo $SWEEP_NIGHT >> told\"\n");
+    killed_at_the_last_run(&bench);
+    assert!(!bench.path("told").exists());
+    assert_eq!(night(&bench, 1).code, 0);
+    assert_eq!(bench.read("told"), "2026-11-26\n2026-11-27\n");
+}

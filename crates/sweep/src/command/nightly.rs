@@ -7,7 +7,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use miette::Diagnostic;
-use spec::nightly::Nightly;
+use spec::nightly::{CompareWith, Nightly};
 use spec::paths::{NightsDir, ResultsDir};
 use spec::sweep::Sweep;
 use spec::sweep_file;
@@ -65,6 +65,7 @@ pub(super) fn nightly(
     if let Some(night) = &args.accept {
         return accept(&nights, &past, night, console);
     }
+    check_compared(&nightly, &past)?;
     let mut trouble = Trouble::default();
     // Trainers of the user's own need no worker of ours.
     let worker = match sweeps.iter().any(is_builtin) {
@@ -91,7 +92,8 @@ pub(super) fn nightly(
             console
                 .say(&format!("the night of {} was cut short: its report is written", cut.night()));
             let setting = Setting { past: &past[..last], ..setting };
-            setting.conclude(&cut.begun, &Trouble::default(), true)?;
+            let summary = setting.conclude(&cut.begun, &Trouble::default(), true)?;
+            setting.tell(&summary);
             past = nights.past(&nightly.name).map_err(StoreError::from)?;
             None
         }
@@ -107,8 +109,11 @@ pub(super) fn nightly(
         return Ok(exit::INTERRUPTED);
     }
     let summary = setting.conclude(&begun, &trouble, false)?;
-    setting.clean_up(&summary)?;
     setting.tell(&summary);
+    // The night is over, and what it came to is no other for it.
+    if let Err(failure) = setting.clean_up(&summary) {
+        console.warn(&format!("what no later night needs is not all removed: {}", words(&failure)));
+    }
     Ok(summary.exit_code)
 }
 
@@ -119,6 +124,23 @@ fn check_names(sweeps: &[Sweep]) -> Result<(), NightError> {
         }
     }
     Ok(())
+}
+
+/// A named night that is not there would be no regression ever.
+fn check_compared(nightly: &Nightly, past: &[Past]) -> Result<(), NightError> {
+    match &nightly.compare_with {
+        CompareWith::Night(night) => check_ended(past, night),
+        CompareWith::LastGood => Ok(()),
+    }
+}
+
+fn check_ended(past: &[Past], night: &str) -> Result<(), NightError> {
+    let ended = || past.iter().filter(|past| past.summary.is_some()).map(Past::night);
+    if ended().any(|known| known == night) {
+        return Ok(());
+    }
+    let known = ended().map(str::to_owned).collect();
+    Err(NightError::NoNight { night: night.to_owned(), known })
 }
 
 fn known_nights(known: &[String]) -> String {
@@ -154,6 +176,7 @@ fn check(
     console: &Console,
 ) -> Result<u8, Failure> {
     let past = nights::past(dir, &nightly.name).map_err(StoreError::from)?;
+    check_compared(nightly, &past)?;
     let mut text = String::new();
     for sweep in sweeps {
         let mut planner =
@@ -188,11 +211,7 @@ fn check(
 }
 
 fn accept(nights: &Nights, past: &[Past], night: &str, console: &Console) -> Result<u8, Failure> {
-    let ended = || past.iter().filter(|past| past.summary.is_some()).map(Past::night);
-    if !ended().any(|known| known == night) {
-        let known = ended().map(str::to_owned).collect();
-        return Err(NightError::NoNight { night: night.to_owned(), known }.into());
-    }
+    check_ended(past, night)?;
     nights.accept(night)?;
     console.say(&format!("later nights are compared with that of {night}"));
     Ok(exit::DONE)

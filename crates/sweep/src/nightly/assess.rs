@@ -12,7 +12,8 @@ use super::toolchain::{Change, short};
 use crate::report::collect;
 use crate::store::{ReadError, read_config, read_plan, read_result};
 
-/// What came of the sweeps of the night that `begun` tells of. `past` are the nights before it.
+/// What came of the sweeps of the night that `begun` tells of. `past` are the nights before it; runs that are lost
+/// are no regression of those sweeps for which the machine was `broken`.
 ///
 /// # Errors
 /// When a record cannot be read, or a newer version of this program wrote it.
@@ -21,6 +22,7 @@ pub fn assess(
     begun: &Begun,
     past: &[Past],
     (with, regression): (&CompareWith, &Regression),
+    broken: impl Fn(&str) -> bool,
 ) -> Result<Vec<SweepNight>, ReadError> {
     let results = nights.night(&begun.night).results();
     let (mut sweeps, mut pairs) = (Vec::new(), Vec::new());
@@ -32,7 +34,7 @@ pub fn assess(
         };
         let mut sweep = counted(&results, &plan)?;
         sweep.carried = begun.carried.get(name).copied().unwrap_or(0);
-        let mut pair = Pair { now: collect(&results, &plan)?, before: None };
+        let mut pair = Pair { now: collect(&results, &plan)?, before: None, broken: broken(name) };
         if let Some(past) = reference(past, with, name) {
             let theirs = nights.night(past.night()).results();
             if let Some(plan) = planned(&theirs, name)? {

@@ -4,7 +4,8 @@ use super::record::{State, SweepNight, Verdict};
 use crate::exit;
 use crate::progress::SetAside;
 
-/// What `sweeps` come to, where these things were `broken` and these devices set aside.
+/// What `sweeps` come to, where these things were `broken` and these devices set aside. Runs that were lost to these
+/// are no regressions of rows.
 pub fn verdict(sweeps: &[SweepNight], broken: &[String], set_aside: &[SetAside]) -> Verdict {
     let rows = || sweeps.iter().flat_map(|sweep| &sweep.rows);
     if rows().any(|row| row.regression) {

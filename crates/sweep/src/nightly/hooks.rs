@@ -7,7 +7,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,14 +66,15 @@ impl Told {
 
 /// Runs a command, at most for as long as it may take.
 pub fn tell(hook: &Hook<'_>) -> Told {
-    let until = Instant::now() + hook.limit;
+    // A limit beyond all clocks is none.
+    let until = Instant::now().checked_add(hook.limit);
     let said = Arc::new(Mutex::new(Vec::new()));
     let end = run(hook, until, &said).unwrap_or_else(End::NotStarted);
     let said = std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
     Told { end, said }
 }
 
-fn run(hook: &Hook<'_>, until: Instant, said: &Arc<Mutex<Vec<u8>>>) -> io::Result<End> {
+fn run(hook: &Hook<'_>, until: Option<Instant>, said: &Arc<Mutex<Vec<u8>>>) -> io::Result<End> {
     let (output, input) = io::pipe()?;
     let mut command = Command::new("sh");
     command
@@ -103,7 +104,11 @@ fn run(hook: &Hook<'_>, until: Instant, said: &Arc<Mutex<Vec<u8>>>) -> io::Resul
     let mut status = None;
     // Its exit and the end of what it says, in whatever order.
     for _ in 0..2 {
-        match ended.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        let next = match until {
+            Some(until) => ended.recv_timeout(until.saturating_duration_since(Instant::now())),
+            None => ended.recv().map_err(RecvTimeoutError::from),
+        };
+        match next {
             Ok(Some(exited)) => status = Some(exited?),
             Ok(None) => {}
             Err(_) => {
@@ -161,6 +166,12 @@ mod tests {
             let told = told(command, b"", Duration::from_millis(500));
             assert_eq!(told.trouble().unwrap(), "took too long and was killed", "{command}");
         }
+    }
+
+    #[test]
+    fn a_limit_beyond_all_clocks_is_none() {
+        let told = told("echo here", b"", Duration::MAX);
+        assert_eq!((told.trouble(), told.said), (None, b"here\n".to_vec()));
     }
 
     #[test]

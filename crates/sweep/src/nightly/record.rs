@@ -203,8 +203,10 @@ pub enum RowOutcome {
 }
 
 impl SweepNight {
-    /// Whether later nights may be compared with it: it is whole, and nothing in it was worse.
+    /// Whether later nights may be compared with it: it is whole, nothing in it was worse, and no run was lost.
+    /// One that is lost and counts as no regression would be missed by no later night.
     pub fn is_good(&self) -> bool {
-        self.state == State::Complete && self.rows.iter().all(|row| !row.regression)
+        let is_good = |row: &RowNight| !row.regression && row.lost == 0;
+        self.state == State::Complete && self.rows.iter().all(is_good)
     }
 }

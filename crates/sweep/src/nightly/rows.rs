@@ -18,6 +18,8 @@ pub struct Pair {
     pub now: Vec<Entry>,
     /// In that one; absent while there is none.
     pub before: Option<Vec<Entry>>,
+    /// Whether the machine was broken: then runs are lost to it, which says nothing of what they compute.
+    pub broken: bool,
 }
 
 /// A row in this night, and in that one if it has such a row.
@@ -40,11 +42,16 @@ pub fn compare(pairs: &[Pair], regression: &Regression) -> Vec<Vec<RowNight>> {
         rows.iter().flatten().filter_map(|row| Some([row.before.as_deref()?, &row.now])).collect();
     // Random weights tell as well as others whether anything has changed.
     let mut judged = judged(&sides, &settings, difference_of).into_iter();
-    let mut night = |row: &Row<'_>| {
+    let mut night = |row: &Row<'_>, regression: &Regression| {
         let compared = row.before.as_ref().and_then(|_| judged.next());
         row.night(compared, regression)
     };
-    rows.iter().map(|rows| rows.iter().map(&mut night).collect()).collect()
+    let of_pair = |(pair, rows): (&Pair, &Vec<Row<'_>>)| {
+        let lost_runs = regression.lost_runs && !pair.broken;
+        let regression = Regression { lost_runs, ..*regression };
+        rows.iter().map(|row| night(row, &regression)).collect()
+    };
+    pairs.iter().zip(&rows).map(of_pair).collect()
 }
 
 fn rows(pair: &Pair) -> Vec<Row<'_>> {

@@ -131,8 +131,9 @@ impl Nights {
         atomic::write_json(&night.begun(), begun)
     }
 
-    /// Gives the night `to` what the night `from` finished of these sweeps, and its features. How many
-    /// runs of each. Files are shared, not copied: nobody writes into a run that has finished.
+    /// Gives the night `to` what the night `from` finished of these sweeps, its plans, and its features. How many
+    /// runs of each. With its plan a sweep whose turn does not come in `to` either is unfinished there, and the night
+    /// after that goes on with it. Files are shared, not copied: nobody writes into a run that has finished.
     ///
     /// # Errors
     /// When something cannot be read or written.
@@ -159,6 +160,11 @@ impl Nights {
                     share(&theirs.result(), &ours.result()).map_err(WriteError::from)?;
                 }
                 count += 1;
+            }
+            let (theirs, ours) = (old.sweep(sweep), new.sweep(sweep));
+            if !ours.plan().exists() {
+                fs_err::create_dir_all(ours.root()).map_err(WriteError::from)?;
+                share(&theirs.plan(), &ours.plan()).map_err(WriteError::from)?;
             }
             carried.push(count);
         }

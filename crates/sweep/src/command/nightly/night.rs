@@ -40,6 +40,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     pub(super) broken: Vec<String>,
+    /// The sweeps that could not be carried out.
+    pub(super) sweeps: Vec<String>,
     pub(super) set_aside: Vec<SetAside>,
 }
 
@@ -187,6 +189,7 @@ impl Setting<'_> {
                     let said = format!("{name}: {}", words(&failure));
                     self.console.warn(&said);
                     trouble.broken.push(said);
+                    trouble.sweeps.push(name.to_owned());
                 }
             }
         }
@@ -259,7 +262,10 @@ impl Setting<'_> {
     ) -> Result<Summary, Failure> {
         let dir = self.nights.dir();
         let with = (&self.nightly.compare_with, &self.nightly.regression);
-        let sweeps = assess(dir, begun, self.past, with).map_err(StoreError::from)?;
+        let broken = |sweep: &str| {
+            !trouble.set_aside.is_empty() || trouble.sweeps.iter().any(|name| name == sweep)
+        };
+        let sweeps = assess(dir, begun, self.past, with, broken).map_err(StoreError::from)?;
         let verdict = verdict(&sweeps, &trouble.broken, &trouble.set_aside);
         let summary = Summary {
             version: VERSION,

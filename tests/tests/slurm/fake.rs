@@ -32,6 +32,7 @@ fn a_dry_run_prints_what_would_be_submitted_and_leaves_no_trace() {
     #SBATCH --time=0-04:00:00
     #SBATCH --exclude=n7
 
+    trap '' USR1
     module load cuda
     export SWEEP_TRAIN=[WORKER]
     exec [SWEEP] --results [DIR]/results slurm-task batch_size-[NAME] --first 0 --requeues 10
@@ -180,6 +181,30 @@ fn a_task_whose_time_is_nearly_over_stops_and_goes_back_into_the_queue() {
     }
 }
 
+/// The signal may come before anything runs: a task reads its orders, looks at its GPUs, loads its libraries.
+#[test]
+fn a_task_that_is_warned_before_it_begins_does_not_begin() {
+    let pretend = Pretend::new();
+    pretend.submit(&[]);
+    let results = pretend.bench.results();
+    let order = results.iter().find(|file| file.ends_with("tasks/0.json")).unwrap();
+    let order = pretend.bench.path(&format!("results/{order}"));
+    let orders = fs_err::read(&order).unwrap();
+    fs_err::remove_file(&order).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&order).status().unwrap();
+    assert!(made.success());
+    let task = Running::start(pretend.task("101", 0, 0));
+    // It opens when the task reads it, which listens by then.
+    let mut pipe = fs_err::OpenOptions::new().write(true).open(&order).unwrap();
+    task.signal(Signal::USR1);
+    std::io::Write::write_all(&mut pipe, &orders).unwrap();
+    drop(pipe);
+    let ran = pretend.bench.wait(task);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert_eq!(pretend.told("requeued"), "1010\n");
+    assert_eq!(pretend.bench.ledger(), [""; 0]);
+}
+
 #[test]
 fn a_task_whose_runs_failed_says_so_and_they_run_again_when_asked_to() {
     let pretend = Pretend::new();
@@ -199,7 +224,7 @@ fn a_task_whose_runs_failed_says_so_and_they_run_again_when_asked_to() {
 #[test]
 fn following_waits_for_the_results_and_shows_them() {
     let pretend = Pretend::new();
-    let args = ["run", "batch_size.toml", "--launcher", "slurm", "--follow", "--poll", "50ms"];
+    let args = ["run", "batch_size.toml", "--launcher", "slurm", "--follow", "--poll", "1s"];
     let mut follower = pretend.start(&args);
     until(&mut follower, |line| line.ends_with(": 1 task waits (Priority)\n"));
     pretend.set("dead", "");
@@ -219,6 +244,7 @@ fn options_that_mean_nothing_are_refused() {
         (&["--launcher", "slurm", "--fail-fast"][..], "tasks do not hear of each other"),
         (&["--dry-run"], "nothing is to be"),
         (&["--follow"], "nothing is to be"),
+        (&["--launcher", "slurm", "--follow", "--poll", "0s"], "1s at least"),
     ] {
         let ran = pretend.sweep(&[&["run", "batch_size.toml"], args].concat());
         assert_eq!(ran.code, 2, "{}", ran.stderr);

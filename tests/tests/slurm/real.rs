@@ -71,7 +71,7 @@ impl Real {
 
     /// Waits for the end of all that is submitted, and submits what was lost, until nothing is open.
     fn go_on_until_done(&self) -> Ran {
-        let ran = self.submit(&["--follow", "--poll", "500ms"]);
+        let ran = self.submit(&["--follow", "--poll", "1s"]);
         assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, self.logs());
         assert!(ran.stdout.contains("# many\n"), "{}", ran.stdout);
         ran

@@ -60,7 +60,7 @@ fn a_chain_is_submitted_stage_by_stage() {
 #[test]
 fn a_chain_is_followed_from_stage_to_stage() {
     let pretend = chain();
-    let args = ["run", "batch_size.toml", "--launcher", "slurm", "--follow", "--poll", "50ms"];
+    let args = ["run", "batch_size.toml", "--launcher", "slurm", "--follow", "--poll", "1s"];
     let mut follower = pretend.start(&args);
     for _stage in 0..2 {
         until(&mut follower, |line| line.ends_with(" (Priority)\n"));

@@ -127,3 +127,16 @@ fn two_at_once_have_a_gpu_each() {
     gpus.sort_unstable();
     assert_eq!(gpus, ["cuda 0", "cuda 1"]);
 }
+
+/// Libraries for distributed training take themselves for one of the job's many, which they are not.
+#[test]
+fn of_a_job_that_the_sweep_is_in_a_program_hears_nothing() {
+    let bench =
+        bench("env | grep -c ^SLURM_ >&2; echo \"on $SLURMD_NODENAME\"; echo '{\"score\": 0.5}'");
+    let mut command = bench.command(&["run", "own.toml"]);
+    command.env("SLURM_NTASKS", "4").env("SLURM_PROCID", "3").env("SLURMD_NODENAME", "n7");
+    let ran = bench.wait(Running::start(command));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let log = file(&bench, "attempts/1.log");
+    assert!(log.contains("0\n") && log.contains("on n7\n"), "{log}");
+}

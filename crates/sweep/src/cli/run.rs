@@ -62,8 +62,17 @@ pub struct Run {
     #[arg(long)]
     pub follow: bool,
     /// How often --follow looks
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = poll)]
     pub poll: Duration,
+}
+
+/// How often somebody may look whose every look is a question to a controller that all share.
+fn poll(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match time < Duration::from_secs(1) {
+        true => Err("each look asks the cluster's controller: 1s at least".to_owned()),
+        false => Ok(time),
+    }
 }
 
 /// Where workers start.

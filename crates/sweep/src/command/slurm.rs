@@ -40,6 +40,10 @@ const USUAL_ARRAY: usize = 1001;
 /// Looks in a row that find nothing in the queue before that counts: a job may be between two states.
 const EMPTY_LOOKS: u32 = 2;
 
+/// So many submissions in a row of which no result came are enough. One may vanish, as where a controller was started
+/// anew.
+const BARREN: u32 = 2;
+
 /// What cannot be done on a cluster.
 #[derive(Debug, Error, Diagnostic)]
 enum LauncherError {
@@ -66,7 +70,7 @@ enum LauncherError {
     ))]
     Unknown(String),
     /// Nothing has come of what was submitted.
-    #[error("{} have no result, and none came since they were submitted; nothing is in the queue", count(*.open, "run"))]
+    #[error("{} have no result, and none came of the last {BARREN} submissions; nothing is in the queue", count(*.open, "run"))]
     #[diagnostic(help("what the tasks said is in {}; then give the same command", logs.display()))]
     NoProgress { open: usize, logs: PathBuf },
 }
@@ -97,7 +101,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
     let sweeps = load(&args.files)?;
     let asked = Asked::of(args, &sweeps)?;
     let mut retry_failed = args.retry_failed;
-    let mut ended_before = None;
+    let (mut ended_before, mut barren) = (None, 0);
     let mut planner = Planner::new(&sweeps, WeightsFolder::from_environment())?;
     // Results may decide what comes next.
     let mut plan = |retry_failed: bool| {
@@ -119,9 +123,11 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         let runs = Runs::read(&work, retry_failed, |work| store.result(work))?;
         if runs.open.is_empty() {
             console.say(&nothing_to_do(work.len(), runs.failed));
+            close_what_is_over(&store)?;
         } else {
             let ended = work.len() - runs.open.len();
-            if ended_before == Some(ended) {
+            barren = if ended_before == Some(ended) { barren + 1 } else { 0 };
+            if barren == BARREN {
                 let logs = store.dir().submissions().join("*/logs");
                 return Err(LauncherError::NoProgress { open: runs.open.len(), logs }.into());
             }
@@ -277,17 +283,33 @@ fn submit_what_is_not_there(
                 console.say(&format!("{}: {}", submission.name, where_tasks_are(&tally)));
             }
         }
-        return Ok(());
+        // What they have not brought is in others that stand in the queue.
+        return close(&cover, store);
     }
     preflight::room(store.dir().root(), work.len())?;
     let order = asked.order(work);
     let prepared = prepare(&order, store.dir(), Cluster.max_array_size()?)?;
     let submitted = submit(&order, &prepared, store, Cluster)?;
     // What is lost of the former ones is in the new one.
+    close(&cover, store)?;
+    tell(&prepared, &submitted, order.work.len(), console)
+}
+
+/// Nothing is expected any more of submissions that are over.
+fn close(cover: &Cover, store: &Store) -> Result<(), Failure> {
     for name in &cover.over {
         store.close_submission(name)?;
     }
-    tell(&prepared, &submitted, order.work.len(), console)
+    Ok(())
+}
+
+/// The same where nothing is open: what is still in the queue stays, and where nobody can tell, everything.
+fn close_what_is_over(store: &Store) -> Result<(), Failure> {
+    let _submitting = store.submitting()?;
+    match look(store.dir(), Cluster)? {
+        (submissions, Queue::Known(entries)) => close(&cover(&submissions, &entries), store),
+        (_, Queue::Unknown(_)) => Ok(()),
+    }
 }
 
 fn tell(
@@ -370,7 +392,10 @@ fn follow(
         match queue {
             Queue::Known(entries) => {
                 silent = false;
-                let now = summary(&submissions, &entries);
+                let now = summary(&submissions, &entries, |cover| {
+                    let settled = |work: &Work| runs.settled.get(&work.run()).copied();
+                    open.iter().any(|work| cover.has(work.run(), settled(work)))
+                });
                 empty = if now.is_empty() { empty + 1 } else { 0 };
                 if !now.is_empty() && now != last {
                     console.say(&now);
@@ -397,8 +422,16 @@ fn follow(
     }
 }
 
-fn summary(submissions: &[Submission], entries: &[crate::slurm::Entry]) -> String {
-    let lines = submissions.iter().filter_map(|submission| {
+/// Where the tasks of those submissions are that are waited for, by what they cover. Others may use the same folder.
+fn summary(
+    submissions: &[Submission],
+    entries: &[crate::slurm::Entry],
+    is_waited_for: impl Fn(&Cover) -> bool,
+) -> String {
+    let of_ours = submissions
+        .iter()
+        .filter(|submission| is_waited_for(&cover(std::slice::from_ref(submission), entries)));
+    let lines = of_ours.filter_map(|submission| {
         let tally = tally(submission, entries);
         let line = || format!("{}: {}", submission.name, where_tasks_are(&tally));
         (tally.tasks() > 0).then(line)

@@ -36,7 +36,7 @@ pub(super) fn task(
     })?;
     console.say(&format!("{}: {}", place.label(), count(order.work.len(), "run")));
     let store = Store::of_job(results, place.label());
-    let end = work(&order, &place, &store, console)?;
+    let end = work(&order, &place, &store, &warning, console)?;
     let left = left(&store, &order.work)?;
     if left.open == 0 {
         let code = if left.failed > 0 { exit::RUNS_FAILED } else { exit::DONE };
@@ -53,6 +53,7 @@ fn work(
     order: &TaskOrder,
     place: &Place,
     store: &Store,
+    warning: &Warning,
     console: &Console,
 ) -> Result<End, Failure> {
     let mut open = Vec::new();
@@ -81,6 +82,10 @@ fn work(
     let (total, before) = (order.work.len(), order.work.len() - open.len());
     let mut progress = Progress::new(console, slots, total, before);
     let places = (slots, memory.as_ref());
+    // From here on it is heard by whoever runs them. What came before that nobody else acts on.
+    if warning.came() {
+        return Ok(End::Interrupted);
+    }
     Ok(execute(open, order.fuse, &program, places, policy, store, &mut progress)?)
 }
 

@@ -141,6 +141,8 @@ fn answer<S: AsRef<OsStr>>(
     let mut command = Command::new(program);
     command.args(arguments);
     scrub(&mut command);
+    // Otherwise squeue cuts long lists of indices.
+    command.env("SLURM_BITSTR_LEN", "0");
     let failed = |said: String| ClusterError::Failed { program, said };
     let output = match process::answer(&mut command, patience) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -156,16 +158,15 @@ fn answer<S: AsRef<OsStr>>(
 }
 
 /// Takes out of the environment what would change the meaning of a command: we may be in a job ourselves,
-/// whose memory and tasks are not those of the jobs that we submit. Where the cluster is stays.
-fn scrub(command: &mut Command) {
+/// whose memory and tasks are not those of the jobs that we submit, and whose ranks are not those of the workers
+/// that we start: libraries for distributed training take themselves for one of many. Where the cluster is stays.
+pub(crate) fn scrub(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let is_slurms = name.to_str().is_some_and(is_scrubbed);
         if is_slurms {
             command.env_remove(name);
         }
     }
-    // Otherwise squeue cuts long lists of indices.
-    command.env("SLURM_BITSTR_LEN", "0");
 }
 
 fn is_scrubbed(variable: &str) -> bool {
@@ -188,6 +189,8 @@ mod tests {
         let table = [
             ("SLURM_CONF", false),
             ("SLURM_MEM_PER_CPU", true),
+            ("SLURM_NTASKS", true),
+            ("SLURMD_NODENAME", false),
             ("SBATCH_PARTITION", true),
             ("SQUEUE_FORMAT", true),
             ("SWEEP_RESULTS", false),

@@ -95,6 +95,9 @@ pub fn array(frame: &Frame<'_>, array: &Array) -> Result<String, ScriptError> {
     for flag in &frame.slurm.flags {
         script.line(&format!("#SBATCH {flag}"));
     }
+    script.line("");
+    // A signal that comes before there is anything to stop would end the script, and the task with it.
+    script.line("trap '' USR1");
     script.setup(frame)?;
     let (first, requeues) = (array.first, *requeues);
     script
@@ -118,6 +121,7 @@ pub fn collector(frame: &Frame<'_>, name: &str, arguments: &str) -> Result<Strin
     if let Some(time) = frame.slurm.time {
         script.option("time", &slurm_time(time.min(Duration::from_secs(60 * 60))));
     }
+    script.line("");
     script.setup(frame)?;
     script.exec(frame, &format!("slurm-collect {}{arguments}", frame.name))?;
     Ok(script.0)
@@ -162,7 +166,6 @@ impl Script {
     }
 
     fn setup(&mut self, frame: &Frame<'_>) -> Result<(), ScriptError> {
-        self.line("");
         for line in &frame.slurm.setup {
             self.line(line);
         }
@@ -247,6 +250,7 @@ mod tests {
         #SBATCH --requeue
         #SBATCH --signal=B:USR1@120
 
+        trap '' USR1
         exec /opt/sweep/sweep --results /data/results slurm-task batch_size-1f2e3d4c --first 1000 --requeues 10
         ");
         insta::assert_snapshot!(collect, @"
@@ -299,6 +303,7 @@ mod tests {
         #SBATCH --exclude=n7
         #SBATCH --comment="two words"
 
+        trap '' USR1
         module load cuda/12.8
         export A='b c'
         export SWEEP_TRAIN='/opt/other'\''s/train'

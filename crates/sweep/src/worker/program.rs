@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::exit::{self, Ends};
 use crate::process;
+use crate::slurm::cluster::scrub;
 
 /// How long a worker may take to say what it finds: CUDA over a slow network takes a minute to load.
 const PROBE_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -147,10 +148,12 @@ impl Program {
         self.kind == Kind::Builtin
     }
 
-    /// What starts it for a share of `device` with so many threads.
+    /// What starts it for a share of `device` with so many threads. Of a job of Slurm's that we are in it hears
+    /// nothing: it is not the job's program, but one of several.
     pub fn command(&self, device: &str, threads: usize) -> Command {
         let threads = threads.to_string();
         let mut command = Command::new(&self.file);
+        scrub(&mut command);
         match &self.kind {
             Kind::Builtin => {
                 command.args(["--device", device, "--threads", &threads]);

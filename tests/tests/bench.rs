@@ -21,6 +21,12 @@ pub(crate) fn is_long() -> bool {
     std::env::var_os("SWEEP_TEST_LONG").is_some()
 }
 
+/// Whether a process goes on; one that only waits to be reaped does not.
+pub(crate) fn is_alive(pid: &str) -> bool {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
 /// A folder of its own for each test.
 pub(crate) struct Bench {
     folder: TempDir,

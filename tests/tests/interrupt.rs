@@ -5,7 +5,7 @@ use std::process::Command;
 use end_to_end::script::Act;
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Running};
+use crate::bench::{Bench, Running, is_alive};
 
 /// What an undisturbed sweep prints.
 fn undisturbed(bench: &Bench) -> String {
@@ -65,6 +65,22 @@ fn a_second_ctrl_c_kills_a_worker_that_does_not_listen() {
     bench.script(|_| {});
     assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);
     assert_eq!(bench.ledger().len(), 6);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_what_workers_have_started_too() {
+    let bench = Bench::new();
+    bench.rule(1, 32, Act::Leave);
+    let child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    let left = bench.read("left");
+    assert!(is_alive(left.trim()));
+    child.signal(Signal::INT);
+    child.signal(Signal::TERM);
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(!is_alive(left.trim()));
+    drop(worker);
 }
 
 #[test]

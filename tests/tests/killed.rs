@@ -9,11 +9,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use end_to_end::script::Act;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bench::{Bench, Running, beside_us, is_long};
+use crate::bench::{Bench, Running, beside_us, is_alive, is_long};
 
 const RUN: [&str; 2] = ["run", "batch_size.toml"];
 
@@ -205,9 +206,11 @@ fn all_done() -> String {
 #[test]
 fn a_results_folder_that_vanishes_ends_the_sweep_once() {
     let bench = bench("[16, 32, 64]", 2);
-    bench.rule(1, 32, end_to_end::script::Act::Wait);
-    let child = bench.start(&RUN);
-    let worker = bench.accept();
+    bench.rules(&[(1, 32, Act::Wait), (1, 16, Act::Leave)]);
+    let child = bench.start(&[RUN[0], RUN[1], "--devices", "cpu:2", "--no-fuse"]);
+    let (one, other) = (bench.accept(), bench.accept());
+    let (worker, _leaving) = if one.who == "1 32" { (one, other) } else { (other, one) };
+    let left = bench.read("left");
     let gone: PathBuf = bench.path("gone");
     fs_err::rename(bench.path("results"), &gone).unwrap();
     worker.go_on();
@@ -215,6 +218,7 @@ fn a_results_folder_that_vanishes_ends_the_sweep_once() {
     assert_eq!(ran.code, 5, "{}", ran.stderr);
     assert_eq!(ran.stderr.matches("cannot store results").count(), 1, "{}", ran.stderr);
     assert!(!bench.path("results").exists(), "{}", ran.stderr);
+    assert!(!is_alive(left.trim()), "what a worker has started ends with the sweep");
     fs_err::rename(&gone, bench.path("results")).unwrap();
     bench.script(|_| {});
     let again = bench.sweep(&RUN);

@@ -6,7 +6,7 @@ use std::process::Command;
 use end_to_end::script::{Act, Start};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Ran};
+use crate::bench::{Bench, Ran, is_alive};
 
 /// One run goes wrong in this way; the others finish.
 fn one_run_does(act: Act) -> (Bench, Ran) {
@@ -163,12 +163,6 @@ fn what_a_dead_worker_left_behind_does_not_speak_for_the_next_one() {
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert_eq!(bench.ledger().len(), 5, "{}", ran.stderr);
     assert!(ran.stderr.contains("1 of 6 runs did not finish"), "{}", ran.stderr);
-}
-
-/// Whether a process goes on; one that only waits to be reaped does not.
-fn is_alive(pid: &str) -> bool {
-    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod station;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use spec::protocol::Checkpoints;
 use spec::run_id::RunId;
@@ -26,7 +26,7 @@ use crate::process::Process;
 use crate::progress::Progress;
 use crate::schedule::{Event, GiveUp, Policy, Scheduler};
 use crate::store::{Claims, Ended, Store, Storing, WriteError};
-use crate::worker::{Heard, Program, WorkerId, end_strays};
+use crate::worker::{Heard, Program, WorkerId, end_all, end_strays};
 use memory::Memory;
 use signals::Signals;
 use station::Station;
@@ -35,6 +35,9 @@ pub use error::ExecuteError;
 
 /// At most so many runs are stored together, and as many wait for it: each holds half a dozen files open.
 const MOST_ENDED: usize = 48;
+
+/// How long to wait for workers that were killed.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// How it ended, when nothing was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +136,7 @@ pub fn execute(
     // What has ended is kept, however the sweep ends.
     let stored = execution.store_all();
     let end = end.and_then(|end| stored.map(|()| end));
-    execution.stations.iter().for_each(Station::kill);
+    execution.end_workers(&inbox);
     execution.progress.clear();
     signals.close();
     end
@@ -258,5 +261,28 @@ impl Execution<'_> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Kills the workers that are left, and all that they have started, before others may have what they hold.
+    fn end_workers(&mut self, inbox: &Receiver<Message>) {
+        if !self.stations.iter().any(Station::has_worker) {
+            return;
+        }
+        self.stations.iter().for_each(Station::kill);
+        let until = Instant::now() + LAST_BREATH;
+        while self.stations.iter().any(Station::has_worker) {
+            match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Message::Worker(worker, Heard::Ended)) => {
+                    let station = &mut self.stations[worker.slot];
+                    if station.holds(worker) {
+                        // How it ended is known: by us.
+                        let _ = station.reap();
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        end_all(self.claims.process());
     }
 }

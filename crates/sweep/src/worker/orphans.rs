@@ -43,6 +43,11 @@ pub(super) fn end(mark: &str) -> usize {
     kill_all(|found| found == mark)
 }
 
+/// Kills what all workers of `of` have started, and them. How many processes that were.
+pub fn end_all(of: &Process) -> usize {
+    kill_all(|found| parse(found, of).is_some_and(|found| found == *of))
+}
+
 /// Kills what the workers of orchestrators have left that are gone themselves. How many processes that
 /// were.
 pub fn end_strays(here: &Process) -> usize {

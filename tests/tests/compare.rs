@@ -19,9 +19,9 @@ fn two_rows_are_compared_under_the_same_seeds() {
     insta::assert_snapshot!(compared.stdout, @"
     # batch_size:baseline -> batch_size:batch_size=64
 
-    | row                                | before | after |             difference |     p | verdict                                 | seeds |
-    | ---------------------------------- | -----: | ----: | ---------------------: | ----: | --------------------------------------- | ----: |
-    | batch_size = 32 -> batch_size = 64 |  59610 | 62836 | +3226 (+3226 to +3226) | 0.500 | too few seeds to tell: 6 needed, 2 here |     2 |
+    | row                                | before | after | difference |     p | verdict                                 | seeds |
+    | ---------------------------------- | -----: | ----: | ---------: | ----: | --------------------------------------- | ----: |
+    | batch_size = 32 -> batch_size = 64 |  59610 | 62836 |      +3226 | 0.500 | too few seeds to tell: 6 needed, 2 here |     2 |
 
     Differences are after minus before, paired by seed, and by image where the images are the same; p is Holm's over all rows.
 
@@ -51,11 +51,11 @@ fn two_nights_are_compared_row_by_row() {
     insta::assert_snapshot!(nights.stdout, @"
     # monday -> tuesday
 
-    | row             | before | after |         difference |   p | verdict                                                              | seeds |
-    | --------------- | -----: | ----: | -----------------: | --: | -------------------------------------------------------------------- | ----: |
-    | batch_size = 16 |  57997 | 57123 | 0 (-5017 to +5017) |   - | too few seeds to tell: 7 needed, 1 here (these two models: p = 1.00) |  2, 1 |
-    | batch_size = 32 |  59610 | 59610 |         0 (0 to 0) |   - | changes nothing here                                                 |     2 |
-    | batch_size = 64 |  62836 | 62836 |         0 (0 to 0) |   - | changes nothing here                                                 |     2 |
+    | row             | before | after |         difference |     p | verdict                                                              | seeds |
+    | --------------- | -----: | ----: | -----------------: | ----: | -------------------------------------------------------------------- | ----: |
+    | batch_size = 16 |  57997 | 57123 | 0 (-5017 to +5017) |     - | too few seeds to tell: 7 needed, 1 here (these two models: p = 1.00) |  2, 1 |
+    | batch_size = 32 |  59610 | 59610 |                  0 | 1.000 | too few seeds to tell: 7 needed, 2 here                              |     2 |
+    | batch_size = 64 |  62836 | 62836 |                  0 | 1.000 | too few seeds to tell: 7 needed, 2 here                              |     2 |
 
     Differences are after minus before, paired by seed, and by image where the images are the same; p is Holm's over all rows.
 

@@ -25,11 +25,11 @@ fn unlabelled_test_images_get_a_submission() {
 
     with --set 'test="data/plates"' --set batch_size=16
 
-    | factor     | level         |              score | validation accuracy | 95 % interval | difference |   p | verdict              | seeds |
-    | ---------- | ------------- | -----------------: | ------------------: | ------------: | ---------: | --: | -------------------- | ----: |
-    | batch_size | 16 (baseline) | awaits leaderboard |               68750 |   815 - 99997 |          - |   - | the baseline         |     2 |
-    | batch_size | 32            | awaits leaderboard |               68750 |   815 - 99997 | 0 (0 to 0) |   - | changes nothing here |     2 |
-    | batch_size | 64            | awaits leaderboard |               68750 |   815 - 99997 | 0 (0 to 0) |   - | changes nothing here |     2 |
+    | factor     | level         |              score | validation accuracy | 95 % interval | difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | -----------------: | ------------------: | ------------: | ---------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16 (baseline) | awaits leaderboard |               68750 |   815 - 99997 |          - |     - | the baseline                            |     2 |
+    | batch_size | 32            | awaits leaderboard |               68750 |   815 - 99997 |          0 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 64            | awaits leaderboard |               68750 |   815 - 99997 |          0 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
     The test images have no labels here: a score comes from the leaderboard, and the validation accuracy stands beside it.
 
@@ -60,11 +60,11 @@ fn without_test_images_the_score_is_the_validation_accuracy() {
     insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | validation accuracy (%) | 95 % interval |          difference |   p | verdict              | seeds |
-    | ---------- | ------------- | ----------------------: | ------------: | ------------------: | --: | -------------------- | ----: |
-    | batch_size | 16            |                   68.75 | 0.82 - 100.00 | 0.00 (0.00 to 0.00) |   - | changes nothing here |     2 |
-    | batch_size | 32 (baseline) |                   68.75 | 0.82 - 100.00 |                   - |   - | the baseline         |     2 |
-    | batch_size | 64            |                   68.75 | 0.82 - 100.00 | 0.00 (0.00 to 0.00) |   - | changes nothing here |     2 |
+    | factor     | level         | validation accuracy (%) | 95 % interval | difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | ----------------------: | ------------: | ---------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16            |                   68.75 | 0.82 - 100.00 |       0.00 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 32 (baseline) |                   68.75 | 0.82 - 100.00 |          - |     - | the baseline                            |     2 |
+    | batch_size | 64            |                   68.75 | 0.82 - 100.00 |       0.00 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
     One validation image of 8 is worth 12.50 percentage points.
 
@@ -180,11 +180,11 @@ fn reports_come_from_the_results_folder_alone() {
     insta::assert_snapshot!(bench.sweep(&["report", "--score-format", "fraction"]).stdout, @r#"
     # batch_size
 
-    | factor     | level         |  score |   95 % interval |                   difference |     p | verdict                                 | seeds |
-    | ---------- | ------------- | -----: | --------------: | ---------------------------: | ----: | --------------------------------------- | ----: |
-    | batch_size | 16            | 0.5800 | 0.4577 - 0.6954 | -0.0161 (-0.0161 to -0.0161) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
-    | batch_size | 32 (baseline) | 0.5961 | 0.4731 - 0.7108 |                            - |     - | the baseline                            |     2 |
-    | batch_size | 64            | 0.6284 | 0.5037 - 0.7416 | +0.0323 (+0.0323 to +0.0323) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | factor     | level         |  score |   95 % interval | difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | -----: | --------------: | ---------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16            | 0.5800 | 0.4577 - 0.6954 |    -0.0161 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 32 (baseline) | 0.5961 | 0.4731 - 0.7108 |          - |     - | the baseline                            |     2 |
+    | batch_size | 64            | 0.6284 | 0.5037 - 0.7416 |    +0.0323 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
     One test image of 744 is worth 0.0013.
 

@@ -11,11 +11,11 @@ fn the_first_run_does_all_and_the_second_nothing() {
     insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | score | 95 % interval |             difference |     p | verdict                                 | seeds |
-    | ---------- | ------------- | ----: | ------------: | ---------------------: | ----: | --------------------------------------- | ----: |
-    | batch_size | 16            | 57997 | 45774 - 69540 | -1613 (-1613 to -1613) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
-    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |                      - |     - | the baseline                            |     2 |
-    | batch_size | 64            | 62836 | 50374 - 74160 | +3226 (+3226 to +3226) | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | factor     | level         | score | 95 % interval | difference |     p | verdict                                 | seeds |
+    | ---------- | ------------- | ----: | ------------: | ---------: | ----: | --------------------------------------- | ----: |
+    | batch_size | 16            | 57997 | 45774 - 69540 |      -1613 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
+    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |          - |     - | the baseline                            |     2 |
+    | batch_size | 64            | 62836 | 50374 - 74160 |      +3226 | 1.000 | too few seeds to tell: 7 needed, 2 here |     2 |
 
     One test image of 744 is worth 134 points.
 

@@ -168,7 +168,10 @@ fn verdict(row: &Comparison, aim: &Aim, settings: &Settings) -> Verdict {
     match (equivalent, settings.margin) {
         _ if p <= settings.alpha && difference.estimate > 0.0 => Verdict::Better(claim),
         _ if p <= settings.alpha => Verdict::Worse(claim),
-        (Some(p), Some(margin)) => Verdict::Equivalent { margin, p },
+        // Few seeds agree by chance, and then seem to be known well.
+        (Some(p), Some(margin)) if difference.seeds >= aim.seeds_needed() => {
+            Verdict::Equivalent { margin, p }
+        }
         _ if difference.seeds < aim.seeds_needed() => too_few(None),
         _ => Verdict::NoEvidence { p, detectable: row.detectable, needed: row.needed },
     }

@@ -37,7 +37,7 @@ pub enum Evidence {
     Models(Models),
     /// Single scores over an unknown number of images.
     Nothing,
-    /// Every seed's runs were right on the same images, or had the same scores.
+    /// Every seed's runs were right on the same images.
     Alike,
 }
 
@@ -302,9 +302,12 @@ fn of_seeds(
         });
     }
     let (estimate, spread) = spread::of_values(&differences);
-    let half_width = spread.half_width(0.5 * (1.0 - confidence));
+    // Scores over a few images tie by chance. Equal ones are then no proof that nothing differs, and from
+    // differences that are all the same nobody can tell how far others lie.
+    let interval = (spread.variance() > 0.0)
+        .then(|| around(estimate, spread.half_width(0.5 * (1.0 - confidence))));
     let evidence = if differences.iter().all(|value| *value == 0.0) {
-        Evidence::Alike
+        Evidence::Settings(Settings { seeds_p: 1.0, spread_p: 1.0 })
     } else {
         Evidence::Settings(Settings {
             seeds_p: match replicates {
@@ -316,7 +319,7 @@ fn of_seeds(
     };
     Ok(Difference {
         estimate,
-        interval: Some(around(estimate, half_width)),
+        interval,
         covers: Covers::Seeds,
         seeds: differences.len(),
         evidence,

@@ -77,6 +77,20 @@ pub enum DatasetError {
         /// The training folder.
         folder: PathBuf,
     },
+    /// The same images for two purposes.
+    #[error("`data.{one}` and `data.{other}` are the same folder: {}", folder.display())]
+    #[diagnostic(help(
+        "what stops training or chooses must not be what is reported: give each its own images, or leave \
+         `data.test` out and let the validation images be the score"
+    ))]
+    SameFolder {
+        /// A setting.
+        one: &'static str,
+        /// Another one.
+        other: &'static str,
+        /// What both name.
+        folder: PathBuf,
+    },
     /// A weight for a class that is not there.
     #[error("`class_weight` names the class `{class}`, which is not there: {}", folder.display())]
     #[diagnostic(help("the classes are {}", listed(expected)))]
@@ -133,6 +147,7 @@ impl Datasets {
     /// When not.
     pub fn check(&mut self, config: &Builtin) -> Result<(), DatasetError> {
         let data = &config.data;
+        check_folders(data)?;
         let train = self.classes(&data.train)?;
         check_training(&data.train, &train, &data.validation)?;
         check_settings(config, &train)?;
@@ -194,6 +209,27 @@ fn check_training(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether images have one purpose each.
+fn check_folders(data: &Data) -> Result<(), DatasetError> {
+    let validation = match &data.validation {
+        Validation::Folder(folder) => Some(folder),
+        _ => None,
+    };
+    let folders =
+        [("train", Some(&data.train)), ("validation", validation), ("test", data.test.as_ref())];
+    let folders: Vec<(&str, PathBuf)> = folders
+        .into_iter()
+        .filter_map(|(what, folder)| Some((what, fs_err::canonicalize(folder?).ok()?)))
+        .collect();
+    for (at, (other, folder)) in folders.iter().enumerate() {
+        if let Some((one, _)) = folders[..at].iter().find(|(_, earlier)| earlier == folder) {
+            let folder = folder.clone();
+            return Err(DatasetError::SameFolder { one, other, folder });
+        }
+    }
+    Ok(())
 }
 
 /// Whether settings that depend on the classes suit them.
@@ -334,6 +370,38 @@ mod tests {
         ] {
             assert_eq!(said(&files, validation), expected, "{files:?}");
         }
+    }
+
+    #[test]
+    fn images_have_one_purpose_each() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["train", "test"] {
+            for class in ["a", "b"] {
+                let class = root.path().join(folder).join(class);
+                fs_err::create_dir_all(&class).unwrap();
+                fs_err::write(class.join("1.jpg"), "x").unwrap();
+            }
+        }
+        let said = |validation: &str, test: &str| {
+            let data = serde_json::json!({
+                "train": root.path().join("train"),
+                "validation": root.path().join(validation),
+                "test": root.path().join(test),
+            });
+            let error = check_folders(&serde_json::from_value(data).unwrap()).unwrap_err();
+            error
+                .to_string()
+                .replace(&root.path().canonicalize().unwrap().display().to_string(), "")
+        };
+        let same = "are the same folder";
+        assert_eq!(
+            said("test", "train/../test"),
+            format!("`data.validation` and `data.test` {same}: /test")
+        );
+        assert_eq!(
+            said("train", "test"),
+            format!("`data.train` and `data.validation` {same}: /train")
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use frame::FrameError;
 pub use html::{Section, page, page_below};
 pub use importance::FactorImportance;
 pub use judge::Judgement;
-pub(crate) use judge::{Known, Measured, Rules, compare, known, measured};
+pub(crate) use judge::{Known, Measured, MeasuredOn, Rules, compare, known, measured};
 pub use markdown::{document, markdown};
 pub use path::Path;
 pub use plots::Plot;

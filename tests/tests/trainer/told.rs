@@ -24,15 +24,15 @@ fn a_script_is_told_its_run_and_its_epochs_and_score_are_kept() {
     [3/4] lr=0.5 seed 1: 0.6000 (2 epochs, [TIME])
     [4/4] lr=0.5 seed 2: 0.7000 (2 epochs, [TIME])
     ");
-    insta::assert_snapshot!(ran.stdout, @"
+    insta::assert_snapshot!(ran.stdout, @r#"
     # own
 
-    | factor | level          | score | 95 % interval | seeds |
-    | ------ | -------------- | ----: | ------------: | ----: |
-    | lr     | 0.1 (baseline) | 65000 | 1468 - 100000 |     2 |
-    | lr     | 0.5            | 65000 | 1468 - 100000 |     2 |
+    | factor | level          | score | 95 % interval | difference |     p | verdict                                 | seeds |
+    | ------ | -------------- | ----: | ------------: | ---------: | ----: | --------------------------------------- | ----: |
+    | lr     | 0.1 (baseline) | 65000 | 1468 - 100000 |          - |     - | the baseline                            |     2 |
+    | lr     | 0.5            | 65000 | 1468 - 100000 |          0 | 1.000 | too few seeds to tell: 6 needed, 2 here |     2 |
 
-    Intervals are 95 %, over other seeds.
+    Intervals are 95 %, over other seeds. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
 
     lr: 0.5 trained exactly as 0.1 did, under every seed: here the difference changes nothing.
 
@@ -42,7 +42,7 @@ fn a_script_is_told_its_run_and_its_epochs_and_score_are_kept() {
     | ------ | -------------- | ---: | ------------: | -----: | ------: | ----------: | ----: |
     | lr     | 0.1 (baseline) | 7071 | 60000 - 70000 |      2 |       0 |           0 | T.T s |
     | lr     | 0.5            | 7071 | 60000 - 70000 |      2 |       0 |           0 | T.T s |
-    ");
+    "#);
     insta::assert_snapshot!(file(&bench, "metrics.csv"), @"
     fold,epoch,loss,accuracy,val_loss,val_accuracy,val_auc,learning_rate,seconds
     ,1,0.5,,,0.25,,,2.0

@@ -89,10 +89,14 @@ fn conclusions(report: &Report, format: ScoreFormat) -> String {
     let mut told: Vec<(&str, usize, usize)> = Vec::new();
     for row in &report.rows {
         let Some(against) = &row.against else { continue };
-        let Against { difference, adjusted, holds, conclusion, .. } = against;
+        let Against { difference, adjusted, holds, possible, conclusion, .. } = against;
         let word = if difference.estimate > 0.0 { "better" } else { "worse" };
         let other = &report.rows[against.row];
-        let mark = if *holds { "holds" } else { "not shown" };
+        let mark = match (*possible, *holds) {
+            (false, _) => "cannot be judged, one score is impossible",
+            (true, true) => "holds",
+            (true, false) => "not shown",
+        };
         lines.push((
             !holds,
             format!(
@@ -109,9 +113,10 @@ fn conclusions(report: &Report, format: ScoreFormat) -> String {
         if !conclusion.is_empty() {
             match told.iter_mut().find(|(known, ..)| known == conclusion) {
                 Some((_, held, count)) => {
-                    (*held, *count) = (*held + usize::from(*holds), *count + 1);
+                    *held += usize::from(*holds);
+                    *count += usize::from(*possible);
                 }
-                None => told.push((conclusion, usize::from(*holds), 1)),
+                None => told.push((conclusion, usize::from(*holds), usize::from(*possible))),
             }
         }
     }
@@ -122,6 +127,7 @@ fn conclusions(report: &Report, format: ScoreFormat) -> String {
     }
     for (conclusion, held, count) in told {
         let mark = match held {
+            0 if count == 0 => "cannot be judged".to_owned(),
             0 => "not supported".to_owned(),
             held if held == count => "supported, of these models".to_owned(),
             held => format!("supported by {held} of its {count} comparisons, of these models"),

@@ -58,6 +58,9 @@ pub struct Against {
     /// Whether the difference holds: of two single runs, of these trained models on other images; of
     /// several, of their settings.
     pub holds: bool,
+    /// Whether both scores are some number of right answers: one that is not was measured on something
+    /// else or copied wrongly, and then nothing holds.
+    pub possible: bool,
     /// What was concluded from it; empty where the file does not say.
     pub conclusion: String,
 }
@@ -155,11 +158,14 @@ pub fn report(lines: &[Line], images: u64) -> Result<Report, ReportError> {
         });
     }
     for (((at, row, difference), p), adjusted) in compared.into_iter().zip(p_values).zip(adjusted) {
-        let holds = adjusted <= 1.0 - CONFIDENCE;
+        let is_possible = |row: &ScoredRow| row.runs > 1 || row.right.is_some();
+        let possible = is_possible(&rows[at]) && is_possible(&rows[row]);
+        let holds = possible && adjusted <= 1.0 - CONFIDENCE;
         let mut conclusions = groups[at].iter().map(|line| line.conclusion.as_str());
         let conclusion = conclusions.find(|words| !words.is_empty()).unwrap_or_default();
         let conclusion = conclusion.to_owned();
-        rows[at].against = Some(Against { row, difference, p, adjusted, holds, conclusion });
+        rows[at].against =
+            Some(Against { row, difference, p, adjusted, holds, possible, conclusion });
     }
     Ok(Report { images, rows })
 }

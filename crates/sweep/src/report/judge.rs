@@ -40,8 +40,27 @@ pub(crate) struct Known {
     pub(crate) level: Level,
     /// Names the images, where answers are known image by image.
     pub(crate) images: Option<blake3::Hash>,
-    /// What they were measured on, and on how many images.
-    on: Option<(Basis, u64)>,
+    /// What they were measured on.
+    on: Option<MeasuredOn>,
+}
+
+/// What scores are about: only those about the same can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MeasuredOn {
+    /// So many images.
+    Images(Basis, u64),
+    /// Whatever a trainer of the user's own measures: it says a score, and not on how many images.
+    Score,
+}
+
+impl MeasuredOn {
+    /// That of runs with this basis and this number of images; absent where they differ in them.
+    pub(crate) fn of(basis: Option<Basis>, images: Option<u64>) -> Option<Self> {
+        match (basis?, images) {
+            (Basis::Trainer, _) => Some(Self::Score),
+            (basis, images) => Some(Self::Images(basis, images?)),
+        }
+    }
 }
 
 /// What comparisons of a sweep have in common.
@@ -79,7 +98,7 @@ impl Rules {
 }
 
 /// What is known of a row's runs: image by image where all of them saw the same images, else by seed.
-pub(crate) fn known(measured: &[Measured], on: Option<(Basis, u64)>) -> Option<Known> {
+pub(crate) fn known(measured: &[Measured], on: Option<MeasuredOn>) -> Option<Known> {
     let seeds: Vec<u64> = measured.iter().map(|run| run.seed).collect();
     let answers = measured.iter().map(|run| run.answers.as_ref());
     let by_image = answers.collect::<Option<Vec<_>>>().filter(|answers| {
@@ -129,7 +148,7 @@ pub(super) fn knowns(rows: &[Row], entries: &[Entry]) -> Vec<Option<Known>> {
     let of_row = |(number, row): (u32, &Row)| {
         let runs = entries.iter().filter(|entry| entry.row == number);
         let measured: Vec<Measured> = runs.filter_map(measured).collect();
-        let on = row.basis.zip(row.images);
+        let on = MeasuredOn::of(row.basis, row.images);
         known(&measured, on).filter(|_| !row.stand_in)
     };
     (0..).zip(rows).map(of_row).collect()

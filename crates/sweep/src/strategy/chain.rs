@@ -111,7 +111,7 @@ fn choose(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Basis, Measured, known};
+    use crate::report::{Basis, Measured, MeasuredOn, known};
     use spec::sweep::Replicates;
 
     /// Ten seeds whose scores are `mean` and a little more or less; `turn` says in which order.
@@ -141,7 +141,7 @@ mod tests {
                 answers: None,
             };
             let runs: Vec<Measured> = (1..).zip(scores).map(run).collect();
-            known(&runs, Some((Basis::Validation, 200)))
+            known(&runs, MeasuredOn::of(Some(Basis::Validation), Some(200)))
         };
         let knowns: Vec<Option<Known>> =
             levels.iter().map(|scores| scores.as_ref().and_then(known)).collect();

@@ -7,7 +7,7 @@ use spec::record::{Evaluation, Finished, Outcome, PlanRun};
 use spec::run_id::RunId;
 use spec::sweep::ChooseBy;
 
-use crate::report::{Basis, Known, Measured, known};
+use crate::report::{Basis, Known, Measured, MeasuredOn, known};
 use crate::store::{self, ReadError};
 
 /// Which score of a run.
@@ -69,7 +69,7 @@ impl<'a> Evidence<'a> {
         let images = images.and_then(|images| the_same(&images));
         let bases: Vec<Basis> = measured.iter().map(|(basis, _)| *basis).collect();
         let runs: Vec<Measured> = measured.into_iter().map(|(_, run)| run).collect();
-        known(&runs, the_same(&bases).zip(images))
+        known(&runs, MeasuredOn::of(the_same(&bases), images))
     }
 
     /// Whether the runs of a row were measured on all training images, fold by fold.
@@ -95,6 +95,14 @@ impl<'a> Evidence<'a> {
     }
 
     fn read(&self, run: &PlanRun, finished: &Finished, on: On) -> Option<(Basis, Measured)> {
+        // As in the table: what a trainer of the user's own says comes before its validation images.
+        if on == On::Shown
+            && finished.test.is_none()
+            && let Some(score) = finished.score
+        {
+            let measured = Measured { seed: run.seed, score, images: None, answers: None };
+            return Some((Basis::Trainer, measured));
+        }
         let (basis, evaluation) = evaluation(finished, on)?;
         let set = if basis == Basis::Test { "test" } else { "validation" };
         let measured = Measured {

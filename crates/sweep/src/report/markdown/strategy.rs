@@ -25,12 +25,22 @@ pub(super) fn stopped(stopped: Option<Stopped>) -> &'static str {
 /// What must not be missed before the table.
 pub(super) fn warning(table: &Table) -> Option<String> {
     let path = table.path.as_ref()?;
-    (path.choose_by == ChooseBy::Test).then(|| {
+    let words = if path.choose_by == ChooseBy::Test {
         "levels were chosen on the test images, as `choose_by = \"test\"` says. What \
          was taken looks better on them than it is, and no score here is of images that had no part in \
          the choice."
-            .to_owned()
-    })
+    } else if !path.came_to.is_empty() && shows_what_it_was_chosen_by(path, table) {
+        "levels were chosen by the scores that stand here. What was taken looks better by them than it is; \
+         how good it is only images can say that had no part in the choice."
+    } else {
+        return None;
+    };
+    Some(words.to_owned())
+}
+
+/// Whether the scores of the table had a part in the choice of levels.
+fn shows_what_it_was_chosen_by(path: &Path, table: &Table) -> bool {
+    path.choose_by == ChooseBy::Test || table.basis != Some(Basis::Test)
 }
 
 /// What stands after the table.
@@ -39,7 +49,8 @@ pub(super) fn blocks(table: &Table, format: ScoreFormat) -> Vec<Block> {
     if let Some(path) = &table.path {
         blocks.push(Block::Paragraph(lead(path)));
         blocks.push(Block::Drawing(drawn(path, format)));
-        blocks.extend(end(path, format).map(Block::Paragraph));
+        let chosen_by = shows_what_it_was_chosen_by(path, table);
+        blocks.extend(end(path, chosen_by, format).map(Block::Paragraph));
     }
     let lines = [best(table, format), margin(table, format), replicates(table)];
     blocks.extend(lines.into_iter().flatten().map(Block::Paragraph));
@@ -104,10 +115,18 @@ fn drawn(path: &Path, format: ScoreFormat) -> String {
     text
 }
 
-/// The end of the path beside its beginning.
-fn end(path: &Path, format: ScoreFormat) -> Option<String> {
+/// The end of the path beside its beginning. Where the scores had a part in the choice neither interval nor
+/// p holds.
+fn end(path: &Path, chosen_by: bool, format: ScoreFormat) -> Option<String> {
     let end = path.end.as_ref()?;
     let difference = &end.difference;
+    if chosen_by {
+        return Some(format!(
+            "The end of the path beside its beginning: {}, by the scores that it was chosen by, and so \
+             likely too much.",
+            format.signed(difference.estimate),
+        ));
+    }
     let p = end.p.map(|p| format!(", p {}", compared(p))).unwrap_or_default();
     Some(format!(
         "The end of the path beside its beginning, one comparison by itself: {}{p}.",

@@ -35,7 +35,7 @@ fn a_worker_of_one_s_own_speaks_the_protocol() {
 
 #[test]
 fn the_shell_example_runs() {
-    let ran = example("shell/learning_rate.toml");
+    let ran = example("shell/shell.toml");
     assert!(ran.stdout.contains("| lr     | 0.5"), "{}", ran.stdout);
 }
 

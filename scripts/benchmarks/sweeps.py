@@ -25,6 +25,8 @@ STUDY = {
     "patience": "[5, 10, 15]",
     "steps_per_epoch": "[50, 100, 150]",
 }
+# Of an epoch, unless a row says otherwise.
+STEPS = 100
 # Images that `sweep data synth` draws for training.
 TRAINING = 40
 STOPS = {"early_stopping": ["patience = 10"], "reduce_lr_on_plateau": ["patience = 5"]}
@@ -61,11 +63,12 @@ def write(
     *,
     seeds: int = 1,
     epochs: int = 50,
-    steps: int = 100,
+    steps: int = STEPS,
     factor: str = "",
+    stops: bool = False,
     test: bool = True,
 ) -> Path:
-    """A sweep file on the plates, with drawn weights. It stops early only as the study does."""
+    """A sweep file on the plates, with drawn weights. Where it `stops` early, it does as the study does."""
     sections = {
         "": [f"strategy = {quoted('ofat')}", f"replicates = {seeds}"],
         "data": [f"train = {quoted(arguments.plates / 'train')}", f"image_size = {arguments.side}"],
@@ -79,8 +82,10 @@ def write(
     }
     if test:
         sections["data"].append(f"test = {quoted(arguments.plates / 'test')}")
+    if stops:
+        sections |= STOPS
     if factor:
-        sections |= STOPS | {"factors": [factor]}
+        sections["factors"] = [factor]
     lines = []
     for section, keys in sections.items():
         lines += [f"[{section}]"] if section else []
@@ -134,7 +139,16 @@ def heads(arguments: argparse.Namespace) -> None:
         emptied(folder, but="cache")
         sweep(arguments, "run", str(once), "--results", str(folder))
         ran = sweep(arguments, "run", str(file), "--results", str(folder), *fuse)
+        took_all_steps(folder, arguments.levels * arguments.seeds, arguments.epochs * STEPS)
         ran.say(arguments.levels * arguments.seeds)
+
+
+def took_all_steps(folder: Path, runs: int, steps: int) -> None:
+    """The peers never stop early, so that a run which did would be no match for theirs."""
+    results = [json.loads(file.read_text()) for file in folder.glob("runs/*/result.json")]
+    whole = sum(result.get("updates") == steps for result in results)
+    if whole < runs:
+        sys.exit(f"{whole} of {runs} runs in {folder} took all of their {steps} steps")
 
 
 def study(arguments: argparse.Namespace) -> None:
@@ -143,7 +157,7 @@ def study(arguments: argparse.Namespace) -> None:
         files = [write(arguments, "pass", epochs=1, steps=1)]
     else:
         files = [
-            write(arguments, f"study-{name}", seeds=10, factor=f"{name} = {levels}")
+            write(arguments, f"study-{name}", seeds=10, factor=f"{name} = {levels}", stops=True)
             for name, levels in STUDY.items()
         ]
     folder = emptied(results(arguments, "study"))

@@ -18,7 +18,7 @@ fn the_documents_scores_support_what_they_support() {
     let holds = json["rows"].as_array().unwrap().iter();
     let holds = holds.filter(|row| row["against"]["holds"] == true);
     let levels: Vec<&str> = holds.map(|row| row["level"].as_str().unwrap()).collect();
-    assert_eq!(levels, ["unfrozen", "64", "50", "150"]);
+    assert_eq!(levels, ["unfrozen", "64", "50"]);
 }
 
 #[test]

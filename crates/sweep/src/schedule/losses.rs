@@ -270,7 +270,8 @@ impl Scheduler {
     fn vacate(&mut self, slot: SlotId, why: &str, effects: &mut Vec<Effect>) {
         let Slot::Busy { .. } = self.slots[slot] else { return };
         let (prefix, begun, mut rest) = self.take_hand(slot);
-        effects.push(Effect::Retire(slot));
+        // What it has may begin elsewhere at once: it is not left at it until it looks up.
+        effects.push(Effect::Terminate(slot));
         for (run, _) in begun.into_iter().rev() {
             let cause = format!("its device is set aside: {why}");
             let again = Again { cause, next: Next::In(Time::ZERO) };

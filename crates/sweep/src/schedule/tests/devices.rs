@@ -72,7 +72,7 @@ fn a_device_that_is_set_aside_keeps_nothing_of_its_bundle() {
         [
             Effect::Store(0, bundle[1], failed("bad")),
             Effect::SetAside(0, why.to_owned()),
-            Effect::Retire(0),
+            Effect::Terminate(0),
             again(0, bundle[2], &format!("its device is set aside: {why}"), Next::In(Time::ZERO)),
         ]
     );
@@ -100,8 +100,8 @@ fn a_device_that_is_set_aside_gets_no_more_runs_in_any_of_its_slots() {
         [
             Effect::Store(0, bundles[0][1], failed("bad")),
             Effect::SetAside(0, why.to_owned()),
-            Effect::Retire(0),
-            Effect::Retire(2),
+            Effect::Terminate(0),
+            Effect::Terminate(2),
             moved(bundles[2][1]),
             moved(bundles[2][0]),
         ]

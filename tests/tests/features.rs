@@ -103,6 +103,17 @@ fn what_has_no_features_is_named() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("does not hold the weights"), "{}", ran.stderr);
 
+    let lite0 = weights().join("efficientnet_lite0.safetensors");
+    let mut command = bench.command(&["features", "--backbone", "resnet18", "a.jpg", "--weights"]);
+    command.arg(lite0).env("SWEEP_TRAIN", beside_us("sweep-train"));
+    let ran = bench.wait(Running::start(command));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("but those of efficientnet_lite0"),
+        "whose they are: {}",
+        ran.stderr
+    );
+
     let ran = features(&bench, &["a.jpg", "--format", "safetensors"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("--output"), "{}", ran.stderr);

@@ -53,8 +53,10 @@ fn a_disk_that_fills_up_ends_the_sweep_once_and_it_goes_on_when_there_is_room() 
     let results = bench.path("results");
     let Some(mount) = Mount::new(&results, "size=8m") else { return };
     bench.rule(1, 16, Act::Wait);
-    let child = bench.start(&["run", "batch_size.toml"]);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
     let worker = bench.accept();
+    // Results are stored beside the work.
+    while !child.stderr_line().starts_with("[2/6]") {}
     let mut file = fs_err::File::create(bench.path("results/full")).unwrap();
     let full = loop {
         if let Err(error) = file.write_all(&[0; 4096]) {

@@ -137,6 +137,7 @@ impl Scheduler {
         if self.mode == Mode::Working {
             self.hand_out(now, &mut effects);
         }
+        self.note_company();
         effects
     }
 
@@ -217,8 +218,8 @@ impl Scheduler {
         outcome: Outcome,
         effects: &mut Vec<Effect>,
     ) {
-        // Before it leaves the hand: whoever trains beside it in one worker is company too.
-        let company = self.has_company(slot);
+        // Before it leaves the hand.
+        let company = self.slots[slot].hand().is_some_and(|hand| hand.was_shared(run));
         let prefix = self.slots[slot].prefix();
         let (true, Some(prefix)) = (self.slots[slot].finish(run), prefix) else {
             let what = format!("ended run {run}, which it had not begun");

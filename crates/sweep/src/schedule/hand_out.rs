@@ -78,12 +78,16 @@ impl Scheduler {
         others.into_iter().any(|(_, (slot, home))| *home == self.homes[id] && !slot.is_vacant())
     }
 
-    /// Whether the memory of a slot's device is not for one run alone.
-    pub(super) fn has_company(&self, id: SlotId) -> bool {
-        let beside = match &self.slots[id] {
-            Slot::Busy { hand, .. } => hand.begun().count() > 1,
-            _ => false,
-        };
-        beside || self.has_neighbours(id)
+    /// Takes down whose device's memory is not for one run alone: other workers are company, and so is whoever
+    /// trains beside a run in one worker.
+    pub(super) fn note_company(&mut self) {
+        for id in 0..self.slots.len() {
+            let neighbours = self.has_neighbours(id);
+            if let Slot::Busy { hand, .. } = &mut self.slots[id]
+                && (neighbours || hand.begun().nth(1).is_some())
+            {
+                hand.share();
+            }
+        }
     }
 }

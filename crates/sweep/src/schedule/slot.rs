@@ -86,9 +86,18 @@ impl Slot {
 /// The part of a bundle that has not ended: the runs under way, then those to come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hand {
-    /// In the order in which they began, with the time when they did.
-    begun: Vec<(RunId, Time)>,
+    /// In the order in which they began.
+    begun: Vec<Begun>,
     rest: VecDeque<RunId>,
+}
+
+/// A run under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Begun {
+    run: RunId,
+    since: Time,
+    /// Whether the memory of its device was for others too, at any time since.
+    shared: bool,
 }
 
 impl Hand {
@@ -100,13 +109,14 @@ impl Hand {
     /// several together.
     fn start(&mut self, run: RunId, now: Time) -> bool {
         let place = self.rest.iter().position(|&waiting| waiting == run);
-        self.begun.extend(place.and_then(|place| self.rest.remove(place)).map(|run| (run, now)));
+        let run = place.and_then(|place| self.rest.remove(place));
+        self.begun.extend(run.map(|run| Begun { run, since: now, shared: false }));
         place.is_some()
     }
 
     /// Ends `run`, if it is under way.
     fn finish(&mut self, run: RunId) -> bool {
-        let place = self.begun.iter().position(|&(begun, _)| begun == run);
+        let place = self.begun.iter().position(|begun| begun.run == run);
         place.map(|place| self.begun.remove(place)).is_some()
     }
 
@@ -126,12 +136,23 @@ impl Hand {
 
     /// The runs under way.
     pub fn begun(&self) -> impl Iterator<Item = RunId> {
-        self.begun.iter().map(|&(run, _)| run)
+        self.begun.iter().map(|begun| begun.run)
     }
 
     /// When the run began that is under way for longest.
     pub(super) fn oldest(&self) -> Option<Time> {
-        self.begun.iter().map(|&(_, since)| since).min()
+        self.begun.iter().map(|begun| begun.since).min()
+    }
+
+    /// Whether `run`, under way, ever had company.
+    pub(super) fn was_shared(&self, run: RunId) -> bool {
+        self.begun.iter().any(|begun| begun.run == run && begun.shared)
+    }
+
+    /// Runs under way have company from here on: what they trained beside counts when their memory runs out,
+    /// also when it has ended by then.
+    pub(super) fn share(&mut self) {
+        self.begun.iter_mut().for_each(|begun| begun.shared = true);
     }
 
     /// The runs to come.
@@ -141,11 +162,11 @@ impl Hand {
 
     /// The runs under way with their beginnings, and those to come.
     pub(super) fn into_parts(self) -> (Vec<(RunId, Time)>, VecDeque<RunId>) {
-        (self.begun, self.rest)
+        (self.begun.into_iter().map(|begun| (begun.run, begun.since)).collect(), self.rest)
     }
 
     /// All runs, those under way first.
     pub(super) fn into_runs(self) -> VecDeque<RunId> {
-        self.begun.into_iter().map(|(run, _)| run).chain(self.rest).collect()
+        self.begun.into_iter().map(|begun| begun.run).chain(self.rest).collect()
     }
 }

@@ -151,6 +151,18 @@ fn memory_that_was_shared_is_given_to_one_run_alone_once() {
     assert_eq!(effects, [Effect::Store(1, run(0), out)], "that is how it is");
 }
 
+/// Where several train together, all that one failed allocation ends say so, one after the other.
+#[test]
+fn company_counts_though_it_has_ended() {
+    let mut scheduler = under_way(3, Policy { retries: 2, ..strict() });
+    scheduler.handle(Event::Started(0, run(1)));
+    let out = Outcome::OutOfMemory { cause: "CUDA out of memory".to_owned() };
+    for id in [1, 0] {
+        let effects = scheduler.handle(Event::Finished(0, run(id), out.clone()));
+        assert_eq!(effects, [again(0, run(id), "CUDA out of memory", Next::Alone)]);
+    }
+}
+
 #[test]
 fn memory_that_was_not_shared_is_too_small() {
     let mut scheduler = under_way(3, Policy { retries: 2, ..strict() });

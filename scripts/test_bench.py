@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from benchmarks import plot
+from benchmarks import plot, sweeps
 from benchmarks.rows import Contestant, Place, Row, rows
 from benchmarks.samples import Record, Sample
 from benchmarks.table import HEAD, number, table
@@ -86,10 +89,24 @@ class Plot(unittest.TestCase):
             "| 10 runs beside 1, X | 2 runs/s (2 - 2), 1 GiB | 1 runs | 0.5 runs/s (0.5 - 0.5) |\n"
             "| 1000 runs beside 10, X | 1,000 runs/s (1 - 1) | 10 runs | 9 runs/s (9 - 9) |\n"
             "| 200 heads | 142 runs/s | sweep --no-fuse | 4 runs/s |\n"
+            "| 400 images beside 100, X | 200 images/s (1 - 1) | 100 images | 100 images/s (9 - 9) |\n"
         )
-        points = plot.seconds(table)
-        self.assertEqual(points, {1: 2.0, 10: 5.0, 1000: 1.0})
-        self.assertEqual(plot.svg(points).count("<circle"), 3)
+        for unit, expected in [("runs", {1: 2.0, 10: 5.0, 1000: 1.0}), ("images", {100: 1.0, 400: 2.0})]:
+            points = plot.seconds(table, unit)
+            self.assertEqual(points, expected)
+            self.assertEqual(plot.svg(points, unit).count("<circle"), len(expected))
+
+
+class Memory(unittest.TestCase):
+    def test_what_a_process_has_started_counts_with_it(self) -> None:
+        script = "sleep 60 & echo started; wait"
+        with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, process_group=0) as shell:
+            shell.stdout.readline()
+            processes = sweeps.tree(shell.pid)
+            self.assertEqual(len(processes), 2)
+            self.assertTrue(all(sweeps.resident(process) > 0 for process in processes))
+            os.killpg(shell.pid, signal.SIGTERM)
+        self.assertEqual(sweeps.resident(shell.pid), 0)
 
 
 if __name__ == "__main__":

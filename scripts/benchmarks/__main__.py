@@ -75,7 +75,7 @@ def bench(arguments: argparse.Namespace) -> None:
     if record.found:
         say(f"{record.found} measurements are there from a call that was cut off")
     for row in chosen:
-        for number in range(1 if row.once else rounds):
+        for number in range(rounds):
             for contestant in (row.ours, *row.peers):
                 if not record.has(row.name, contestant.name, number):
                     say(f"{row.name}: {contestant.name}, round {number + 1}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -37,8 +37,6 @@ class Row:
     to_reach: str = ""
     # Part of a run that takes about a minute.
     quick: bool = False
-    # Once, not round after round: it takes minutes.
-    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,16 @@ class Place:
 
 def rows(place: Place) -> list[Row]:
     """All of them, whether or not peers take part."""
-    found = [*passes(place), decoding(place), *heads(place), last_block(place)]
-    return found + [*studies(place), *growth(place), *more_images(place), *memory(place)]
+    found = [*passes(place), batches(place), decoding(place), *heads(place)]
+    found += [last_block(replace(place, threads=threads)) for threads in sorted({1, place.threads})]
+    return found + [*studies(place), *growth(place), *more_images(place)]
 
 
 def measure(place: Place, *arguments: str) -> Contestant:
     """One of the worker's inner pieces by itself."""
     program = str(place.built / "examples" / "measure")
-    return Contestant("sweep", (program, *arguments, "--threads", str(place.threads)))
+    command = (program, *arguments, "--threads", str(place.threads))
+    return Contestant("sweep", command, {"OMP_NUM_THREADS": str(place.threads)})
 
 
 def sweep(place: Place, *arguments: str, name: str = "sweep") -> Contestant:
@@ -140,7 +140,7 @@ def passes(place: Place) -> list[Row]:
     inception = Row(
         "Inception-ResNet-v2, 299, fp32, frozen",
         "images",
-        measure(place, "pass", "inception_resnet_v2", *large, "--batch", "16", "--repetitions", "2"),
+        measure(place, "pass", "inception_resnet_v2", *large, "--repetitions", "2"),
         (
             *torch(place, "PyTorch (timm), channels_last", "pass", "inception", *large),
             *keras(place, "Keras", "pass", "inception", *large),
@@ -148,6 +148,20 @@ def passes(place: Place) -> list[Row]:
         "Keras",
     )
     return [lite, single, plain, half, inception]
+
+
+def batches(place: Place) -> Row:
+    """Why the pass takes 32 images together."""
+
+    def of(images: int) -> Contestant:
+        return replace(measure(place, "pass", "resnet50", "--batch", str(images)), name=f"{images}")
+
+    return Row(
+        "ResNet50, 224, fp32, frozen, 32 images together, against others",
+        "images",
+        of(32),
+        tuple(map(of, (8, 16, 64))),
+    )
 
 
 def decoding(place: Place) -> Row:
@@ -175,7 +189,7 @@ def heads(place: Place) -> list[Row]:
         (
             sweep(
                 place,
-                *("heads", "--backbone", "resnet50", "--levels", "2", "--seeds", "2", "--no-fuse"),
+                *("heads", "--backbone", "resnet50", "--levels", "20", "--seeds", "1", "--no-fuse"),
                 name="sweep --no-fuse",
             ),
             *torch(place, "PyTorch, run by run on cached features", "head", "--features", "2048"),
@@ -203,8 +217,9 @@ def heads(place: Place) -> list[Row]:
 
 
 def last_block(place: Place) -> Row:
+    threads = "one thread" if place.threads == 1 else f"{place.threads} threads"
     return Row(
-        "last ten layers of ResNet50, batch 32, from cached features",
+        f"last ten layers of ResNet50, batch 32, from cached features, {threads}",
         "steps",
         measure(place, "suffix", "resnet50_keras"),
         (
@@ -225,11 +240,27 @@ def studies(place: Place) -> list[Row]:
             sweep(place, "study", "--backbone", "resnet50"),
             (
                 sweep(place, "study", "--backbone", "resnet50", "--pass", name="one pass over the images"),
-                *keras(place, "Keras, extrapolated from its steps", "study"),
+                *keras(
+                    place,
+                    "Keras, extrapolated from its steps",
+                    *("study", "--steps", str(place.scratch / "study-resnet50-steps.json")),
+                ),
             ),
-            "1.5 times one pass (0.67)",
-            once=True,
-        )
+            "1.5 times one pass (0.67); 4 GiB",
+        ),
+        Row(
+            "the study, EfficientNet-Lite0, frozen rows, 10 seeds a level (784 images)",
+            "studies",
+            sweep(place, "study", "--backbone", "efficientnet_lite0"),
+            (
+                sweep(
+                    place,
+                    *("study", "--backbone", "efficientnet_lite0", "--pass"),
+                    name="one pass over the images",
+                ),
+            ),
+            "2 GiB",
+        ),
     ]
 
 
@@ -242,7 +273,7 @@ def growth(place: Place) -> list[Row]:
 
     steps = [(1, 10), (10, 100), (100, 1000)]
     return [
-        Row(f"{more} runs beside {fewer}, EfficientNet-Lite0", "runs", many(more), (many(fewer),), "1", once=True)
+        Row(f"{more} runs beside {fewer}, EfficientNet-Lite0", "runs", many(more), (many(fewer),), "1")
         for fewer, more in steps
     ]
 
@@ -255,23 +286,6 @@ def more_images(place: Place) -> list[Row]:
         return sweep(place, "images", *words, name=f"{images} images")
 
     return [
-        Row(f"{more} images beside {fewer}, EfficientNet-Lite0", "images", many(more), (many(fewer),), "1", once=True)
+        Row(f"{more} images beside {fewer}, EfficientNet-Lite0", "images", many(more), (many(fewer),), "1")
         for fewer, more in [(196, 784), (784, 3136)]
-    ]
-
-
-def memory(place: Place) -> list[Row]:
-    """What the process tree takes at most; the number stands behind the rate."""
-    return [
-        Row(
-            f"{name}: a run with its pass over 784 images",
-            "runs",
-            sweep(place, "study", "--backbone", backbone, "--pass"),
-            to_reach=f"{limit} GiB",
-            once=True,
-        )
-        for name, backbone, limit in [
-            ("EfficientNet-Lite0", "efficientnet_lite0", 2),
-            ("ResNet50", "resnet50", 4),
-        ]
     ]

@@ -12,6 +12,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,14 @@ STUDY = {
 STEPS = 100
 # Images that `sweep data synth` draws for training.
 TRAINING = 40
+# Seconds between two looks at memory.
+LOOK_EVERY = 0.02
 STOPS = {"early_stopping": ["patience = 10"], "reduce_lr_on_plateau": ["patience = 5"]}
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command took, all of its processes together; of memory, the one that took most."""
+    """What a command took, all of its processes together."""
 
     seconds: float
     processor_seconds: float
@@ -49,12 +52,58 @@ def sweep(arguments: argparse.Namespace, *words: str) -> Ran:
     command = [str(arguments.built / "sweep"), *words, "--quiet"]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    peak = Peak(process.pid)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"`{' '.join(command)}` failed with exit code {process.returncode}")
-    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    # What grows and shrinks between two looks is seen by the kernel, of the largest process alone.
+    memory = max(peak.end(), usage.ru_maxrss * 1024)
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, memory)
+
+
+class Peak:
+    """The most memory that a process and its descendants have together, looked at every now and then.
+
+    Pages that several of them map count for each.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root, self._most, self._over = root, 0, threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+        self._looking.start()
+
+    def end(self) -> int:
+        """In bytes."""
+        self._over.set()
+        self._looking.join()
+        return self._most
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_EVERY):
+            self._most = max(self._most, sum(map(resident, tree(self._root))))
+
+
+def tree(root: int) -> list[int]:
+    """A process and its descendants, as far as they still are."""
+    found = [root]
+    for process in found:
+        for file in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                found += map(int, file.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def resident(process: int) -> int:
+    """Bytes of a process that are in memory; 0 when it has ended."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def write(
@@ -161,7 +210,18 @@ def study(arguments: argparse.Namespace) -> None:
             for name, levels in STUDY.items()
         ]
     folder = emptied(results(arguments, "study"))
-    sweep(arguments, "run", *map(str, files), "--results", str(folder)).say(1)
+    ran = sweep(arguments, "run", *map(str, files), "--results", str(folder))
+    if not getattr(arguments, "pass"):
+        images = sum(map(trained_on, folder.glob("runs/*")))
+        file = arguments.scratch / f"study-{arguments.backbone}-steps.json"
+        file.write_text(json.dumps({"images": images}))
+    ran.say(1)
+
+
+def trained_on(run: Path) -> int:
+    """Images that its batches showed, each as often as it was shown; what of them stopped early is left out."""
+    config = json.loads((run / "config.json").read_text())["config"]
+    return json.loads((run / "result.json").read_text())["updates"] * config["train"]["batch_size"]
 
 
 def grow(arguments: argparse.Namespace) -> None:

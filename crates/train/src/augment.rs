@@ -17,6 +17,7 @@ use tch::{TchError, Tensor};
 pub use transform::{Fill, Transform};
 
 use crate::features::Encoder;
+use crate::native::send;
 use crate::random::{Purpose, stream};
 
 /// One view of one image.
@@ -144,8 +145,7 @@ impl Augmented<'_> {
                 let images = inputs.size()[0] / i64::from(*count);
                 let rows: Vec<i64> =
                     views.iter().map(|view| view.number as i64 * images + view.image).collect();
-                inputs
-                    .f_index_select(0, &Tensor::f_from_slice(&rows)?.f_to_device(inputs.device())?)
+                inputs.f_index_select(0, &send(&Tensor::f_from_slice(&rows)?, inputs.device())?)
             }
             Self::Drawn(drawn) => {
                 let changed = drawn.views.of(&drawn.pixels, views)?;

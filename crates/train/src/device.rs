@@ -5,6 +5,8 @@ use std::ffi::{CStr, c_char, c_int};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use tch::{Cuda, Device};
 
+use crate::native::{Tf32, arithmetic};
+
 /// A device that was asked for and cannot be had. There is no fallback: a run on another device than
 /// planned would take hours instead of minutes and say nothing.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum DeviceError {
          CUDA_VISIBLE_DEVICES, or use --device cpu"
     )]
     NoGpu,
+    /// The GPU cannot be set up.
+    #[error("libtorch cannot set up the GPU")]
+    Torch(#[from] tch::TchError),
     /// The thread pool cannot be made.
     #[error("the threads cannot be started")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -91,6 +96,8 @@ pub fn cuda() -> Result<Device, DeviceError> {
     }
     // The benchmark picks algorithms by timing them, so a run repeated would not give the same.
     Cuda::cudnn_set_benchmark(false);
+    // What is called 32 bits is that, unless a run asks for less.
+    Tf32::allow(false)?;
     Ok(Device::Cuda(0))
 }
 
@@ -100,6 +107,15 @@ pub fn describe(device: Device, threads: usize) -> String {
         Device::Cuda(_) => gpu_name().unwrap_or_else(|| "cuda".to_owned()),
         _ if threads == 1 => "cpu (1 thread)".to_owned(),
         _ => format!("cpu ({threads} threads)"),
+    }
+}
+
+/// What decides on `device` how numbers are rounded. Features that another processor, GPU or libtorch computed
+/// differ in their last bits, and a run repeated shall give the same.
+pub fn rounding(device: Device) -> String {
+    match device {
+        Device::Cuda(_) => format!("{}, {}", gpu_name().unwrap_or_default(), arithmetic()),
+        _ => arithmetic(),
     }
 }
 

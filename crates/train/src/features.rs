@@ -15,9 +15,11 @@ use tracing::{info, warn};
 use crate::augment::{View, Views};
 use crate::backbones::Backbone;
 use crate::data::Square;
+use crate::device::rounding;
 use crate::graph::{Graph, LayerIndex, Plan};
 use crate::library::{ImageSet, Library, Loaded};
 use crate::link::{Halt, Link, chain};
+use crate::native::{Tf32, send};
 use crate::preprocess::Preprocessing;
 use crate::recent::Recent;
 use crate::weights::Weights;
@@ -71,7 +73,7 @@ struct Key<'a> {
     precision: &'a str,
     cut: &'a str,
     pooling: Option<&'a str>,
-    /// The last bits differ between kinds of devices, and a run repeated on one shall give the same.
+    /// How the device rounds: [`rounding`].
     device: &'a str,
 }
 
@@ -128,7 +130,7 @@ impl<'a> Encoder<'a> {
     /// Makes a prefix ready to run on `device`, where its `weights` lie.
     ///
     /// # Errors
-    /// When the processor cannot compute in that precision, or what libtorch says, such as that memory
+    /// When the device cannot compute in that precision, or what libtorch says, such as that memory
     /// ran out.
     pub fn new(prefix: Prefix<'a>, weights: &Weights, device: Device) -> Result<Self, Halt> {
         let _no_grad = tch::no_grad_guard();
@@ -141,6 +143,12 @@ impl<'a> Encoder<'a> {
                         .to_owned(),
                 ));
             }
+            Precision::Tf32 if !device.is_cuda() => {
+                return Err(Halt::Config(
+                    "precision = \"tf32\" is for GPUs, and this run is on the CPU: use \"fp32\"".to_owned(),
+                ));
+            }
+            Precision::Tf32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
         };
         let plan = Plan::compile(&prefix.backbone.graph, weights, prefix.cut, kind)?;
@@ -154,7 +162,8 @@ impl<'a> Encoder<'a> {
     /// What libtorch says, such as that memory ran out.
     pub fn encode(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
-        let Prefix { backbone, pooling, .. } = self.prefix;
+        let Prefix { backbone, pooling, precision, .. } = self.prefix;
+        let _tf32 = (precision == Precision::Tf32).then(Tf32::begin).transpose()?;
         let map = self.plan.run(&backbone.preprocessing.apply(pixels, self.device)?)?;
         if self.prefix.is_pooled() { pool(&map, pooling) } else { map.f_permute([0, 2, 3, 1]) }
     }
@@ -175,6 +184,7 @@ fn has_bf16() -> bool {
 #[derive(Debug)]
 pub struct Features {
     device: Device,
+    rounding: String,
     memory: Recent<String, Tensor>,
     /// Whether it was said that features cannot be kept.
     warned: Cell<bool>,
@@ -183,7 +193,8 @@ pub struct Features {
 impl Features {
     /// An empty memory of features on `device`.
     pub fn new(device: Device) -> Self {
-        Self { device, memory: Recent::new(MOST_BYTES), warned: Cell::new(false) }
+        let (rounding, memory) = (rounding(device), Recent::new(MOST_BYTES));
+        Self { device, rounding, memory, warned: Cell::new(false) }
     }
 
     /// Forgets everything, so that its memory can be had again.
@@ -273,7 +284,7 @@ impl Features {
             precision: prefix.precision.resolved().name(),
             cut: &prefix.backbone.graph.layers()[prefix.cut].name,
             pooling: prefix.is_pooled().then(|| prefix.pooling.name()),
-            device: if self.device.is_cuda() { "cuda" } else { "cpu" },
+            device: &self.rounding,
         };
         key.hash()
     }
@@ -301,7 +312,7 @@ impl Features {
         match found {
             Found::Features(features) => {
                 info!("features of {images} images read from {}", file.path().display());
-                Ok(features.f_to_device(self.device)?)
+                Ok(send(&features, self.device)?)
             }
             found => {
                 if let Found::Broken(why) = found {

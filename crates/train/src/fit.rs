@@ -13,6 +13,7 @@ use crate::link::{Halt, Link};
 use crate::looks::Looks;
 use crate::loss::Loss;
 use crate::model::{Model, Snapshot};
+use crate::native::send;
 use crate::random::Purpose;
 
 /// Images for training or measuring: some of a folder's.
@@ -84,8 +85,9 @@ impl Training<'_> {
     }
 }
 
+/// Without waiting for the device: it may be at earlier steps still.
 fn select(of: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
-    of.f_index_select(0, &Tensor::f_from_slice(positions)?.f_to_device(of.device())?)
+    of.f_index_select(0, &send(&Tensor::f_from_slice(positions)?, of.device())?)
 }
 
 /// Trains `model` as `lane` says, sending an event for each epoch. What `keeper` has of an earlier attempt is

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use spec::config::{self, KernelInitializer};
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::native::send;
 use crate::random;
 
 /// How a head is built.
@@ -212,7 +213,7 @@ impl Head {
         let draws: Vec<f32> = (0..of.numel())
             .map(|_| if self.rng.random::<f64>() < self.dropout { 0.0 } else { kept })
             .collect();
-        Tensor::f_from_slice(&draws)?.f_reshape(of.size())?.f_to_device(of.device()).map(Some)
+        send(&Tensor::f_from_slice(&draws)?.f_reshape(of.size())?, of.device()).map(Some)
     }
 
     /// The loss's derivatives by the parameters, in the order of [`Self::parameters`], given that by

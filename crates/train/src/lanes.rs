@@ -7,7 +7,8 @@
 //!
 //! Lanes share what they read and nothing that they write, and a lane's sums are always taken in the
 //! same order: its numbers are the same to the last bit alone and in any company, on any number of
-//! threads, with any vector instructions.
+//! threads. They are the same with vectors of any width too, where the compiler fuses a product and a sum
+//! alike.
 
 mod block;
 mod columns;

@@ -1,14 +1,18 @@
 // What libtorch offers and tch does not; native.rs says what each function is for.
 
+#include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/headeronly/version.h>
 
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace {
@@ -156,6 +160,39 @@ char* sweep_adam(
             learning_rate, beta_1, beta_2, /*weight_decay=*/0.0, epsilon, /*amsgrad=*/false,
             /*maximize=*/false);
     });
+}
+
+// `tensor` on the GPU of that number, by way of pinned memory: the host goes on while the copy is made.
+// libtorch keeps the pinned memory until the copy is done.
+char* sweep_send(at::Tensor** result, const at::Tensor* tensor, int64_t gpu) {
+    return guarded(result, [&] {
+        const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(gpu));
+        return tensor->pin_memory().to(device, tensor->scalar_type(), /*non_blocking=*/true);
+    });
+}
+
+// Whether GPUs may round the factors of 32-bit convolutions and matrix products to ten bits.
+char* sweep_allow_tf32(bool allowed) {
+    return guarded([&] {
+        at::globalContext().setAllowTF32CuDNN(allowed);
+        at::globalContext().setAllowTF32CuBLAS(allowed);
+    });
+}
+
+bool sweep_allows_tf32() {
+    return at::globalContext().allowTF32CuDNN() || at::globalContext().allowTF32CuBLAS();
+}
+
+// What decides on the CPU how numbers are rounded: the library, its kernels' instructions, and oneDNN's
+// version; for the caller to free, null when there is no memory.
+char* sweep_arithmetic() {
+    try {
+        const std::string text = std::string("libtorch ") + TORCH_VERSION + ", " +
+            at::get_cpu_capability() + ", " + at::get_mkldnn_version();
+        return strdup(text.c_str());
+    } catch (...) {
+        return nullptr;
+    }
 }
 
 }  // extern "C"

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 /// Where a convolution's kernel is laid; its layout is that of the struct of the same name in
 /// `native.cpp`.
@@ -188,6 +188,70 @@ pub(crate) fn adam(
     }
 }
 
+/// `tensor` on `device`. A copy to a GPU goes by way of pinned memory while the host goes on; where it lies on
+/// the device already, it is not copied. Meant for what lies in main memory.
+///
+/// # Errors
+/// What libtorch says, such as that memory ran out.
+pub(crate) fn send(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    let Device::Cuda(gpu) = device else { return tensor.f_to_device(device) };
+    if tensor.device() == device {
+        return Ok(tensor.shallow_clone());
+    }
+    // SAFETY: see `taken`; the tensor lives, and libtorch keeps what it copies from.
+    #[expect(unsafe_code, reason = "tch copies by waiting")]
+    unsafe {
+        taken(|result| sweep_send(result, tensor.as_ptr().cast(), gpu as i64))
+    }
+}
+
+/// TF32 on GPUs, until it is dropped; without it their 32-bit products are of 32-bit factors.
+///
+/// PyTorch allows it in convolutions unless told otherwise,
+/// <https://docs.pytorch.org/docs/2.11/notes/cuda.html#tf32-on-ampere>.
+#[derive(Debug)]
+pub(crate) struct Tf32(());
+
+impl Tf32 {
+    pub(crate) fn begin() -> Result<Self, TchError> {
+        Self::allow(true)?;
+        Ok(Self(()))
+    }
+
+    /// Whether it is allowed from here on, in the whole process.
+    pub(crate) fn allow(allowed: bool) -> Result<(), TchError> {
+        // SAFETY: the call sets two flags; its message is ours to free.
+        #[expect(unsafe_code, reason = "tch has no such flags")]
+        unsafe {
+            checked(sweep_allow_tf32(allowed))
+        }
+    }
+
+    #[cfg(test)]
+    fn is_allowed() -> bool {
+        // SAFETY: the call reads two flags.
+        #[expect(unsafe_code, reason = "tch has no such flags")]
+        unsafe {
+            sweep_allows_tf32()
+        }
+    }
+}
+
+impl Drop for Tf32 {
+    fn drop(&mut self) {
+        // What could be allowed can be forbidden.
+        let _ = Self::allow(false);
+    }
+}
+
+/// What decides on this CPU how numbers are rounded, such as `libtorch 2.11.0, AVX2, Intel(R) MKL-DNN v3.10.2`.
+pub(crate) fn arithmetic() -> String {
+    // SAFETY: the call returns null or a string from `malloc` that nobody else reads.
+    #[expect(unsafe_code, reason = "tch does not tell")]
+    let text = unsafe { text(sweep_arithmetic()) };
+    text.unwrap_or_default()
+}
+
 fn pointers<T: Borrow<Tensor>>(of: &[T]) -> Vec<*const AtTensor> {
     of.iter().map(|tensor| tensor.borrow().as_ptr().cast()).collect()
 }
@@ -245,6 +309,11 @@ unsafe extern "C" {
         beta_2: f64,
         epsilon: f64,
     ) -> *mut c_char;
+    fn sweep_send(result: *mut *mut AtTensor, tensor: *const AtTensor, gpu: i64) -> *mut c_char;
+    fn sweep_allow_tf32(allowed: bool) -> *mut c_char;
+    #[cfg(test)]
+    fn sweep_allows_tf32() -> bool;
+    fn sweep_arithmetic() -> *mut c_char;
 }
 
 /// The tensor that `call` makes, or its message.
@@ -268,12 +337,50 @@ unsafe fn taken(call: impl FnOnce(*mut *mut AtTensor) -> *mut c_char) -> Result<
 /// `message` must be null or a string from `malloc` that nobody else reads.
 #[expect(unsafe_code, reason = "libtorch speaks C++")]
 unsafe fn checked(message: *mut c_char) -> Result<(), TchError> {
-    if message.is_null() {
-        return Ok(());
+    // SAFETY: the caller promises what is asked for.
+    let message = unsafe { text(message) };
+    message.map_or(Ok(()), |message| Err(TchError::Torch(message)))
+}
+
+/// What a string of C++ holds, if there is one.
+///
+/// # Safety
+/// `string` must be null or from `malloc`, and nobody else may read it.
+#[expect(unsafe_code, reason = "libtorch speaks C++")]
+unsafe fn text(string: *mut c_char) -> Option<String> {
+    if string.is_null() {
+        return None;
     }
     // SAFETY: it is a string, ours to free.
-    let text = unsafe { CStr::from_ptr(message).to_string_lossy().into_owned() };
+    let text = unsafe { CStr::from_ptr(string).to_string_lossy().into_owned() };
     // SAFETY: as above; it is not read again.
-    unsafe { libc::free(message.cast()) };
-    Err(TchError::Torch(text))
+    unsafe { libc::free(string.cast()) };
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_factors_are_forbidden_but_where_they_were_asked_for() {
+        Tf32::allow(false).unwrap();
+        let allowed = Tf32::begin().unwrap();
+        assert!(Tf32::is_allowed());
+        drop(allowed);
+        assert!(!Tf32::is_allowed());
+    }
+
+    #[test]
+    fn what_is_sent_to_where_it_lies_is_not_copied() {
+        let tensor = Tensor::from_slice(&[1f32, 2.0]);
+        assert_eq!(send(&tensor, Device::Cpu).unwrap().data_ptr(), tensor.data_ptr());
+    }
+
+    #[test]
+    fn the_arithmetic_names_library_instructions_and_kernels() {
+        let arithmetic = arithmetic();
+        assert!(arithmetic.starts_with("libtorch 2."), "{arithmetic}");
+        assert_eq!(arithmetic.split(", ").count(), 3, "{arithmetic}");
+    }
 }

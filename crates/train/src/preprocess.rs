@@ -4,6 +4,8 @@ use serde::Serialize;
 use spec::config;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::native::send;
+
 /// How a backbone wants its input scaled: `(pixel - mean) / std`, per channel, with pixels from 0 to
 /// 255.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -79,9 +81,9 @@ impl Preprocessing {
     /// What libtorch says, such as that memory ran out.
     pub fn apply(&self, pixels: &Tensor, device: Device) -> Result<Tensor, TchError> {
         let constant = |values: [f64; 3]| {
-            Tensor::f_from_slice(&values.map(|value| value as f32))?.f_to_device(device)
+            send(&Tensor::f_from_slice(&values.map(|value| value as f32))?, device)
         };
-        let pixels = pixels.f_to_device(device)?.f_to_kind(Kind::Float)?;
+        let pixels = send(pixels, device)?.f_to_kind(Kind::Float)?;
         let ordered = match self.channels {
             Channels::Rgb => pixels,
             Channels::Bgr => pixels.f_flip([-1])?,

@@ -30,15 +30,15 @@ use train::weights::Weights;
 use plates::{order, plates};
 
 /// The loss of each step, by way of the cut and the cache.
-fn with_cut(order: &RunOrder, cache: &Path) -> Vec<f64> {
-    losses(|link| {
+fn with_cut(order: &RunOrder, cache: &Path, threads: i32) -> Vec<f64> {
+    losses(threads, |link| {
         let outcome = Trainer::new(Device::Cpu).run(order, cache, link).unwrap();
         assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
     })
 }
 
 /// The loss of each step when all layers see the images in every step.
-fn without_cut(order: &RunOrder) -> Vec<f64> {
+fn without_cut(order: &RunOrder, threads: i32) -> Vec<f64> {
     let config = &order.config;
     let backbone = Backbone::of(config.model.backbone);
     let weights = Weights::draw(&backbone, order.seed, Device::Cpu).unwrap();
@@ -71,15 +71,15 @@ fn without_cut(order: &RunOrder) -> Vec<f64> {
     let first_trainable = backbone.graph.first_trainable(&config.model.freeze).unwrap();
     let example = samples.inputs.narrow(0, 0, 1);
     let mut model = Model::new(prefix, first_trainable, &weights, &example, start).unwrap();
-    losses(|link| {
+    losses(threads, |link| {
         let training = Training { samples: &samples, augmented: None };
         let mut keeper = Keeper::new(None, 1);
         fit(&mut model, training, None, lane, &mut keeper, link).unwrap();
     })
 }
 
-fn losses(train: impl FnOnce(&Link<'_>)) -> Vec<f64> {
-    tch::set_num_threads(1);
+fn losses(threads: i32, train: impl FnOnce(&Link<'_>)) -> Vec<f64> {
+    tch::set_num_threads(threads);
     let losses = RefCell::new(Vec::new());
     let emit = |event: &Event| {
         if let Event::Epoch { metrics, .. } = event {
@@ -91,7 +91,7 @@ fn losses(train: impl FnOnce(&Link<'_>)) -> Vec<f64> {
     losses.into_inner()
 }
 
-/// Two steps of a step each epoch, cut as `freeze` says; where that is.
+/// Two steps of a step each epoch, cut as `freeze` says, on one thread and on two; where that is.
 fn compare(backbone: &str, side: u32, freeze: &Value) -> LayerIndex {
     let root = plates(&["a", "b"]);
     let edit = json!({
@@ -100,13 +100,16 @@ fn compare(backbone: &str, side: u32, freeze: &Value) -> LayerIndex {
         "train": { "epochs": 2, "steps_per_epoch": 1, "optimizer": "sgd", "learning_rate": 1e-3 },
     });
     let order = order(root.path(), 1, edit);
-    let cache = root.path().join("cache");
-    let cut = with_cut(&order, &cache);
-    assert_eq!(with_cut(&order, &cache), cut, "{backbone} {freeze}: from disk");
-    let uncut = without_cut(&order);
-    assert_eq!((cut.len(), uncut.len()), (2, 2));
-    for (cut, uncut) in cut.iter().zip(&uncut) {
-        assert!((cut / uncut - 1.0).abs() < 1e-5, "{backbone} {freeze}: {cut} {uncut}");
+    for threads in [1, 2] {
+        let what = format!("{backbone} {freeze}, {threads} threads");
+        let cache = root.path().join(format!("cache{threads}"));
+        let cut = with_cut(&order, &cache, threads);
+        assert_eq!(with_cut(&order, &cache, threads), cut, "{what}: from disk");
+        let uncut = without_cut(&order, threads);
+        assert_eq!((cut.len(), uncut.len()), (2, 2));
+        for (cut, uncut) in cut.iter().zip(&uncut) {
+            assert!((cut / uncut - 1.0).abs() < 1e-5, "{what}: {cut} {uncut}");
+        }
     }
     let graph = Backbone::of(order.config.model.backbone).graph;
     graph.cut(graph.first_trainable(&order.config.model.freeze).unwrap())

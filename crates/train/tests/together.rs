@@ -135,6 +135,27 @@ fn company_changes_nothing() {
     assert!(folds.is_sorted() && folds.last() == Some(&Some(3)), "{folds:?}");
 }
 
+/// Threads take up runs as they come to it.
+#[test]
+fn threads_change_nothing() {
+    let root = plates(&["a", "b"]);
+    let cache = root.path().join("cache");
+    let orders = many(root.path());
+    let all = groups(&orders, true);
+    let on = |threads: usize| {
+        // The one that waits for what the others say trains nothing.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads + 1).build().unwrap();
+        pool.install(|| {
+            assert_eq!(rayon::current_num_threads(), threads + 1);
+            train(&all, &cache)
+        })
+    };
+    let one = on(1);
+    assert_eq!(one.len(), orders.len());
+    assert_eq!(on(2), one);
+    assert_eq!(on(5), one);
+}
+
 /// The kernel and libtorch train alike.
 #[test]
 fn tensors_train_alike() {

@@ -86,8 +86,9 @@ pub(super) fn check_own(config: &Own) -> Vec<Violation> {
 /// A precision of frozen layers where none is frozen: the same run under two names.
 fn idle_precision(config: &Builtin) -> Option<Violation> {
     let Model { precision, freeze, .. } = &config.model;
-    (*freeze == Freeze::None && *precision == Precision::Bf16).then(|| Violation {
-        message: "bf16 is for frozen layers, and no layer is frozen".to_owned(),
+    let reduced = matches!(precision, Precision::Tf32 | Precision::Bf16);
+    (*freeze == Freeze::None && reduced).then(|| Violation {
+        message: format!("{} is for frozen layers, and no layer is frozen", precision.name()),
         help:
             "set precision = \"auto\" beside freeze = \"none\": what trains is computed in 32 bits"
                 .to_owned(),

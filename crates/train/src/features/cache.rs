@@ -5,19 +5,22 @@
 
 use std::collections::HashMap;
 use std::fs::TryLockError;
-use std::io::{self, Write};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
-use tch::{Kind, Tensor};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorView};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::link::Halt;
 
 const TENSOR: &str = "features";
 const CHECKSUM: &str = "blake3";
+
+/// Bytes of a header at most; ours take about two hundred.
+const MOST_HEADER: u64 = 1 << 16;
 
 /// How often to look whether another worker is done.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -43,7 +46,7 @@ pub enum Found {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error(transparent)]
-    Torch(#[from] tch::TchError),
+    Torch(#[from] TchError),
     #[error(transparent)]
     Format(#[from] safetensors::SafeTensorError),
     #[error(transparent)]
@@ -83,59 +86,137 @@ impl CacheFile {
         }
     }
 
-    /// Reads the features of `images` images.
+    /// Reads the features of `images` images, straight into the tensor's memory.
     ///
     /// # Errors
     /// When the file is there and cannot be read, or libtorch fails.
     pub fn read(&self, images: i64) -> Result<Found, Halt> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
+        let file = match fs::File::open(&self.path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(Halt::Cache(error)),
         };
-        match parse(&bytes, images) {
-            Ok((shape, data)) => {
-                Ok(Found::Features(Tensor::f_from_data_size(data, &shape, Kind::Float)?))
+        match parse(file, images) {
+            Ok(features) => Ok(Found::Features(features)),
+            Err(ReadError::Broken(why)) => Ok(Found::Broken(why)),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(Found::Broken("it is cut short".to_owned()))
             }
-            Err(why) => Ok(Found::Broken(why)),
+            Err(ReadError::Io(error)) => Err(Halt::Cache(error)),
+            Err(ReadError::Torch(error)) => Err(error.into()),
         }
     }
 
-    /// Writes features under the lock: aside, synced, renamed.
+    /// Writes features under the lock: aside, synced, renamed. In main memory they are not copied.
     ///
     /// # Errors
     /// When the disk does not take them.
     pub fn write(&self, features: &Tensor) -> Result<(), WriteError> {
-        let features = features.f_contiguous()?.f_to_device(tch::Device::Cpu)?;
-        let mut data = vec![0; features.numel() * size_of::<f32>()];
-        features.f_copy_data_u8(&mut data, features.numel())?;
-        let checksum = blake3::hash(&data).to_hex().to_string();
+        let features = features.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+        let data = bytes(&features);
+        let checksum = blake3::hash(data).to_hex().to_string();
         let shape = features.size().iter().map(|&size| size as usize).collect();
         let aside = self.path.with_extension("part");
         let metadata = HashMap::from([(CHECKSUM.to_owned(), checksum)]);
-        let bytes = TensorView::new(Dtype::F32, shape, &data)
-            .and_then(|view| safetensors::serialize([(TENSOR, view)], Some(metadata)))?;
-        let mut file = fs::File::create(&aside)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
+        let view = TensorView::new(Dtype::F32, shape, data)?;
+        safetensors::serialize_to_file([(TENSOR, view)], Some(metadata), &aside)?;
+        fs::File::open(&aside)?.sync_all()?;
         Ok(fs::rename(&aside, &self.path)?)
     }
 }
 
-/// Shape and data of the features in a file, or what is wrong with it.
-fn parse(bytes: &[u8], images: i64) -> Result<(Vec<i64>, &[u8]), String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let view = file.tensor(TENSOR).map_err(|error| error.to_string())?;
+/// Why a file gives no features.
+enum ReadError {
+    /// It is not what was written.
+    Broken(String),
+    Io(io::Error),
+    Torch(TchError),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<TchError> for ReadError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
+}
+
+/// The features in a file.
+fn parse(mut file: fs::File, images: i64) -> Result<Tensor, ReadError> {
+    let broken = |why: String| Err(ReadError::Broken(why));
+    let length = file.metadata()?.len();
+    let mut header = [0; size_of::<u64>()];
+    file.read_exact(&mut header)?;
+    let header_length = u64::from_le_bytes(header);
+    if header_length > MOST_HEADER {
+        return broken(format!("its header would take {header_length} bytes"));
+    }
+    let mut header = vec![0; header_length as usize];
+    file.read_exact(&mut header)?;
+    let header: Metadata = match serde_json::from_slice(&header) {
+        Ok(header) => header,
+        Err(error) => return broken(error.to_string()),
+    };
+    let Some(info) = header.info(TENSOR) else {
+        return broken("it holds no features".to_owned());
+    };
+    let shape: Vec<i64> = info.shape.iter().map(|&size| size as i64).collect();
+    if info.dtype != Dtype::F32 || shape.first() != Some(&images) {
+        return broken(format!("it holds {:?} of shape {shape:?}", info.dtype));
+    }
+    // Before memory is taken for what it claims to hold.
+    let holds = length.saturating_sub(size_of::<u64>() as u64 + header_length);
+    let claims = info.shape.iter().try_fold(size_of::<f32>() as u64, |bytes, &size| {
+        bytes.checked_mul(size as u64)
+    });
+    if claims != Some(holds) {
+        return broken(format!("it holds {holds} bytes of features of shape {shape:?}"));
+    }
+    let mut features = Tensor::f_empty(&shape, (Kind::Float, Device::Cpu))?;
+    file.read_exact(bytes_mut(&mut features))?;
     let checksum = header.metadata().as_ref().and_then(|metadata| metadata.get(CHECKSUM));
-    if checksum.map(String::as_str) != Some(blake3::hash(view.data()).to_hex().as_str()) {
-        return Err("its checksum does not match".to_owned());
+    if checksum.map(String::as_str) != Some(blake3::hash(bytes(&features)).to_hex().as_str()) {
+        return broken("its checksum does not match".to_owned());
     }
-    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-    if view.dtype() != Dtype::F32 || shape.first() != Some(&images) {
-        return Err(format!("it holds {:?} of shape {shape:?}", view.dtype()));
+    Ok(features)
+}
+
+/// The memory of 32-bit floats that lie one behind the other in main memory.
+fn bytes(of: &Tensor) -> &[u8] {
+    let length = length_in_memory(of);
+    // SAFETY: the tensor is contiguous and in main memory, so that many bytes of its own begin there; they stay as
+    // long as it is borrowed, and nobody else has it.
+    #[expect(unsafe_code, reason = "tch gives copies alone")]
+    unsafe {
+        std::slice::from_raw_parts(start(of), length)
     }
-    Ok((shape, view.data()))
+}
+
+/// The same, to write to.
+fn bytes_mut(of: &mut Tensor) -> &mut [u8] {
+    let length = length_in_memory(of);
+    // SAFETY: as in `bytes`; any bytes are floats.
+    #[expect(unsafe_code, reason = "tch takes copies alone")]
+    unsafe {
+        std::slice::from_raw_parts_mut(start(of), length)
+    }
+}
+
+fn length_in_memory(of: &Tensor) -> usize {
+    assert!(of.device() == Device::Cpu && of.is_contiguous() && of.kind() == Kind::Float);
+    of.numel() * size_of::<f32>()
+}
+
+/// Of nothing there is no address, and a slice needs one.
+fn start(of: &Tensor) -> *mut u8 {
+    match of.data_ptr().cast::<u8>() {
+        none if none.is_null() => std::ptr::NonNull::dangling().as_ptr(),
+        start => start,
+    }
 }
 
 #[cfg(test)]
@@ -158,10 +239,18 @@ mod tests {
             fs::write(file.path(), &intact[..length]).unwrap();
             assert!(matches!(file.read(2).unwrap(), Found::Broken(_)), "cut at {length}");
         }
-        let mut flipped = intact.clone();
-        *flipped.last_mut().unwrap() ^= 1;
-        fs::write(file.path(), flipped).unwrap();
-        assert!(matches!(file.read(2).unwrap(), Found::Broken(_)));
+        for at in 0..intact.len() {
+            let mut flipped = intact.clone();
+            flipped[at] ^= 1;
+            fs::write(file.path(), flipped).unwrap();
+            match file.read(2).unwrap() {
+                // A name in the header that nobody asks for.
+                Found::Features(read) => assert_eq!(read, features, "bit {at}"),
+                found => assert!(matches!(found, Found::Broken(_)), "bit {at}"),
+            }
+        }
+        fs::write(file.path(), [intact.as_slice(), &[0; 4]].concat()).unwrap();
+        assert!(matches!(file.read(2).unwrap(), Found::Broken(_)), "too long");
     }
 
     #[test]

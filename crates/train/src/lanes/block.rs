@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, SyncSender};
 
 use spec::protocol::Event;
 
@@ -13,6 +13,9 @@ use crate::link::{Halt, Link};
 /// Fits that one thread trains side by side. A tile of features that is in the cache for one is there
 /// for the others; more than a few gain nothing.
 const SIDE_BY_SIDE: usize = 8;
+
+/// What may wait to be heard: whoever trains faster than anybody reads waits too, in place of filling memory.
+const UNHEARD: usize = 1024;
 
 /// Something that a fit has to say.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub fn train(
     let threads = rayon::current_num_threads().min(plans.len());
     let side_by_side = plans.len().div_ceil(threads.max(1)).min(SIDE_BY_SIDE);
     let next = AtomicUsize::new(0);
-    let (sender, said) = mpsc::channel();
+    let (sender, said) = mpsc::sync_channel(UNHEARD);
     let stopped = link.stopped;
     rayon::in_place_scope(|scope| {
         for _ in 0..threads {
@@ -66,7 +69,7 @@ struct Block<'a> {
     next: &'a AtomicUsize,
     material: &'a Material,
     stopped: &'a (dyn Fn() -> bool + Sync),
-    sender: Sender<(usize, Said)>,
+    sender: SyncSender<(usize, Said)>,
 }
 
 /// A fit and its place among the plans.

@@ -145,7 +145,8 @@ impl<'a> Encoder<'a> {
             }
             Precision::Tf32 if !device.is_cuda() => {
                 return Err(Halt::Config(
-                    "precision = \"tf32\" is for GPUs, and this run is on the CPU: use \"fp32\"".to_owned(),
+                    "precision = \"tf32\" is for GPUs, and this run is on the CPU: use \"fp32\""
+                        .to_owned(),
                 ));
             }
             Precision::Tf32 => Kind::Float,

@@ -170,9 +170,10 @@ fn parse(mut file: fs::File, images: i64) -> Result<Tensor, ReadError> {
     }
     // Before memory is taken for what it claims to hold.
     let holds = length.saturating_sub(size_of::<u64>() as u64 + header_length);
-    let claims = info.shape.iter().try_fold(size_of::<f32>() as u64, |bytes, &size| {
-        bytes.checked_mul(size as u64)
-    });
+    let claims = info
+        .shape
+        .iter()
+        .try_fold(size_of::<f32>() as u64, |bytes, &size| bytes.checked_mul(size as u64));
     if claims != Some(holds) {
         return broken(format!("it holds {holds} bytes of features of shape {shape:?}"));
     }

@@ -159,6 +159,11 @@ impl CheckpointsDir {
         self.root.join(run.to_string())
     }
 
+    /// What a program of the user's own keeps of a run: a folder of its own, in which all names are free.
+    pub fn program(&self, run: RunId) -> PathBuf {
+        self.run(run).join("program")
+    }
+
     /// The state of a run, or of one of its folds, counted from 1.
     pub fn file(&self, run: RunId, fold: Option<u32>) -> PathBuf {
         let name = match fold {

@@ -7,8 +7,18 @@ use serde_json::Value;
 use crate::config::Own;
 
 /// What stands for something besides the settings: files, and what a run is besides its configuration.
-pub const RESERVED: [&str; 9] =
-    ["run", "seed", "device", "threads", "config", "folder", "metrics", "predictions", "score"];
+pub const RESERVED: [&str; 10] = [
+    "run",
+    "seed",
+    "device",
+    "threads",
+    "config",
+    "folder",
+    "checkpoint",
+    "metrics",
+    "predictions",
+    "score",
+];
 
 /// A `{name}` that stands for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -104,7 +104,10 @@ fn train(bundle: &Bundle<Config>, place: &Place, ears: &Ears) -> io::Result<bool
     for order in &bundle.runs {
         say(&Event::Started { run: order.run })?;
         let ended = match &order.config {
-            Config::Own(config) => run::run(order, config, place, ears)?,
+            Config::Own(config) => {
+                let kept = bundle.checkpoints.as_ref();
+                run::run(order, config, kept, place, ears)?
+            }
             Config::Builtin(_) => Ended::With(Outcome::Failed {
                 cause: "this run is for the built-in trainer".to_owned(),
             }),

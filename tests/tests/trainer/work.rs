@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::{SCORE, add, bench, lines, result, run, write_script};
+use super::{SCORE, add, bench, file, lines, result, run, write_script};
 
 #[test]
 fn nothing_is_done_twice_and_a_changed_script_is_other_work() {
@@ -132,4 +132,45 @@ fn after_ctrl_c_it_is_asked_to_end_and_the_run_stays_open() {
     fs_err::remove_file(bench.path("wait")).unwrap();
     run(&bench, 0);
     assert_eq!(lines(&bench, "ledger"), 4);
+}
+
+/// A state of one line an epoch; killed after the second one, the first time.
+const RESUMES: &str = r#"state="$SWEEP_CHECKPOINT/state"
+[ "$1" = "--state=$state" ] || exit 4
+[ -e "$state" ] && cat "$state" || echo began >> began
+while [ "$(cat "$state" 2>/dev/null | wc -l)" -lt 3 ]; do
+    epoch=$(($(cat "$state" 2>/dev/null | wc -l) + 1))
+    echo "$SWEEP_SEED $epoch" >> epochs
+    echo "{\"epoch\": $epoch, \"loss\": 0.$epoch}" | tee -a "$state"
+    if [ $epoch = 2 ] && [ $SWEEP_SEED = 1 ] && mkdir once 2>/dev/null; then kill -KILL $$; fi
+done"#;
+
+fn resuming(schedule: &str) -> crate::bench::Bench {
+    let bench = bench(&format!("{RESUMES}\n{SCORE}"));
+    let text =
+        bench.read("own.toml").replace("--rate={lr}\", \"{{}}", "--state={checkpoint}/state");
+    bench.write("own.toml", &text.replace("lr = [0.1, 0.5]", "lr = [0.1]"));
+    add(&bench, &format!("retries = 1\nretry_delay = \"0s\"\n{schedule}"));
+    bench
+}
+
+#[test]
+fn one_that_was_interrupted_goes_on_from_what_it_has_kept() {
+    let bench = resuming("");
+    run(&bench, 0);
+    assert_eq!(result(&bench)["attempts"], 2);
+    assert_eq!(lines(&bench, "began"), 2, "each run once");
+    assert_eq!(lines(&bench, "epochs"), 6, "no epoch twice");
+    assert_eq!(file(&bench, "metrics.csv").lines().count(), 4, "each epoch once");
+    let kept = bench.results().into_iter().find(|file| file.contains("cache/checkpoints/"));
+    assert_eq!(kept, None, "it goes with the end of its run");
+    assert!(!bench.path("results/cache/checkpoints").read_dir().unwrap().any(|_| true));
+}
+
+#[test]
+fn where_nothing_is_to_be_kept_it_begins_anew() {
+    let bench = resuming("checkpoint_every = false");
+    run(&bench, 0);
+    assert_eq!((lines(&bench, "began"), lines(&bench, "epochs")), (3, 8));
+    assert!(!bench.path("results/cache/checkpoints").exists());
 }

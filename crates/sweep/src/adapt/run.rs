@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use spec::config::{Config, Metrics, Own};
-use spec::protocol::{Event, Order, RunOrder};
+use spec::paths::CheckpointsDir;
+use spec::protocol::{Checkpoints, Event, Order, RunOrder};
 use spec::record::{ImageSet, Outcome};
 use spec::run_id::RunId;
 
@@ -69,13 +70,14 @@ struct Stop {
     for_good: bool,
 }
 
-/// Runs the program for `order`, to its end or until it is stopped.
+/// Runs the program for `order`, to its end or until it is stopped; what it keeps goes where `kept` says.
 ///
 /// # Errors
 /// When nobody hears what is said.
 pub(super) fn run(
     order: &RunOrder<Config>,
     config: &Own,
+    kept: Option<&Checkpoints>,
     place: &Place,
     ears: &Ears,
 ) -> io::Result<Ended> {
@@ -86,7 +88,15 @@ pub(super) fn run(
             return Ok(Ended::Broken(format!("no temporary folder can be made: {error}")));
         }
     };
-    let files = Files { folder: folder.path().to_owned() };
+    let checkpoint = match kept {
+        Some(Checkpoints { folder, .. }) => CheckpointsDir::new(folder).program(order.run),
+        // Nothing is to be kept: it is a folder as any other, and goes with the attempt.
+        None => folder.path().join("checkpoint"),
+    };
+    if let Err(error) = fs_err::create_dir_all(&checkpoint) {
+        return Ok(Ended::Broken(format!("the folder for checkpoints cannot be made: {error}")));
+    }
+    let files = Files { folder: folder.path().to_owned(), checkpoint };
     if let Err(error) = told::write_config(order, config, place, &files) {
         return Ok(Ended::Broken(error.to_string()));
     }

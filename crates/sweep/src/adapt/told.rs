@@ -15,6 +15,8 @@ use super::Place;
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) folder: PathBuf,
+    /// Where the program keeps what it goes on from when it is interrupted: it stays until the run has ended.
+    pub(super) checkpoint: PathBuf,
 }
 
 impl Files {
@@ -50,6 +52,7 @@ fn reserved(
         "threads" => threads.to_string(),
         "config" => path(files.config()),
         "folder" => path(files.folder.clone()),
+        "checkpoint" => path(files.checkpoint.clone()),
         "metrics" => path(files.metrics()),
         "predictions" => path(files.predictions()),
         "score" => path(files.score()),

@@ -164,8 +164,7 @@ fn clear_runs(dir: &ResultsDir, freed: &mut Freed) -> Result<(), StoreError> {
             None => Some(true),
         };
         if result == Some(true) {
-            remove_files(&folder, freed, |_| true).map_err(WriteError::from)?;
-            fs_err::remove_dir(&folder).map_err(WriteError::from)?;
+            remove_folder(&folder, freed).map_err(WriteError::from)?;
         }
     }
     Ok(())
@@ -181,6 +180,21 @@ fn remove_files(
         fs_err::remove_file(file)?;
     }
     Ok(())
+}
+
+/// Removes a folder with all that is in it, which a program of the user's own may have put there: links count
+/// for themselves.
+fn remove_folder(folder: &Path, freed: &mut Freed) -> io::Result<()> {
+    for path in entries(folder)? {
+        let metadata = fs_err::symlink_metadata(&path)?;
+        if metadata.is_dir() {
+            remove_folder(&path, freed)?;
+        } else {
+            freed.add(metadata.len());
+            fs_err::remove_file(&path)?;
+        }
+    }
+    fs_err::remove_dir(folder)
 }
 
 fn size(file: &Path) -> io::Result<u64> {
@@ -290,6 +304,12 @@ mod tests {
             fs_err::create_dir_all(file.parent().unwrap()).unwrap();
             fs_err::write(&file, [0; 50]).unwrap();
         }
+        // A program's own folder may have folders, and files of any name.
+        for (work, file) in [(&works[0], "half.part"), (&works[1], "model/1/weights")] {
+            let file = dir.checkpoints().program(work.run()).join(file);
+            fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+            fs_err::write(file, [0; 3]).unwrap();
+        }
         let half = dir.checkpoints().run(works[0].run()).join("run.part");
         fs_err::write(half, [0; 5]).unwrap();
         for (work, outcome) in [
@@ -312,7 +332,8 @@ mod tests {
         }
         let freed = collect_garbage(&dir, 1000).unwrap().freed;
         // Of one that has ended, of one that is not there, and two halves.
-        assert_eq!(freed, Freed { files: 4, bytes: 50 + 50 + 5 + 7 });
+        assert_eq!(freed, Freed { files: 5, bytes: 50 + 3 + 50 + 5 + 7 });
+        assert!(dir.checkpoints().program(works[0].run()).join("half.part").is_file());
         let left = entries(dir.checkpoints().root()).unwrap();
         assert_eq!(left, [dir.checkpoints().run(works[0].run())]);
     }

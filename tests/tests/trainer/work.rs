@@ -27,6 +27,20 @@ fn nothing_is_done_twice_and_a_changed_script_is_other_work() {
 }
 
 #[test]
+fn a_file_behind_an_equals_sign_counts_as_any_other_does() {
+    let bench = bench(SCORE);
+    bench.write("net.yaml", "layers: 1");
+    let text = bench.read("own.toml").replace("\"{{}}\"", "\"--set=net=net.yaml\", \"--log=\"");
+    bench.write("own.toml", &text);
+    run(&bench, 0);
+    let ran = run(&bench, 0);
+    assert_eq!(ran.stderr, "4 runs: all done before\n");
+    bench.write("net.yaml", "layers: 2");
+    run(&bench, 0);
+    assert_eq!(lines(&bench, "ledger"), 8);
+}
+
+#[test]
 fn what_goes_wrong_is_said_in_its_own_words() {
     let mut said = String::new();
     for script in [

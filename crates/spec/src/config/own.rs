@@ -93,11 +93,16 @@ pub enum Metrics {
 
 impl Trainer {
     /// What the command and `files` name, as written and as absolute paths; what is no such file is for the
-    /// caller to see.
+    /// caller to see. Of a word like `--config=net.yaml` that is what stands behind each `=`.
     pub fn named(&self) -> impl Iterator<Item = (&str, PathBuf)> {
-        let program = self.command.first().filter(|program| program.contains('/'));
-        let rest = self.command.iter().skip(1).chain(&self.files);
-        program.into_iter().chain(rest).map(|name| (name.as_str(), self.folder.join(name)))
+        let program = self.command.first().map(String::as_str).filter(|name| name.contains('/'));
+        let arguments = self.command.iter().skip(1).flat_map(|word| {
+            let values = word.match_indices('=').map(|(place, sign)| &word[place + sign.len()..]);
+            std::iter::once(word.as_str()).chain(values).filter(|name| !name.is_empty())
+        });
+        let names = program.into_iter().chain(arguments);
+        let names = names.chain(self.files.iter().map(String::as_str));
+        names.map(|name| (name, self.folder.join(name)))
     }
 
     /// What the program is called: the first file of the command that has an ending, else the program.

@@ -1,5 +1,6 @@
 //! Settings that the data or the network do not suit: said once, before anything starts.
 
+use crate::bench::Running;
 use crate::real::Real;
 
 #[test]
@@ -47,4 +48,29 @@ fn a_watched_quantity_that_is_missing_is_noted() {
     let noted = |log: &String| log.matches("has no val_auc").count();
     assert!(logs.iter().any(|log| noted(log) == 1), "{logs:?}");
     assert!(logs.iter().all(|log| noted(log) <= 1), "said once: {logs:?}");
+}
+
+/// Nothing waits in a queue for a layer that is not there.
+#[test]
+fn a_layer_that_is_not_there_is_refused_before_anything_is_submitted() {
+    let real = Real::new();
+    let sbatch = real.0.path("bin");
+    fs_err::create_dir(&sbatch).unwrap();
+    for program in ["sbatch", "squeue", "scontrol"] {
+        real.0.write(&format!("bin/{program}"), "#!/bin/sh\necho \"$0 $*\" >> called\nexit 1\n");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs_err::set_permissions(real.0.path(&format!("bin/{program}")), executable).unwrap();
+    }
+    let path = format!("{}:{}", sbatch.display(), std::env::var("PATH").unwrap());
+    let nope = "freeze={ unfreeze_from = \"nope\" }";
+    let mut command =
+        real.command(&["run", "batch_size.toml", "--launcher", "slurm", "--set", nope]);
+    let ran = real.0.wait(Running::start({
+        command.env("PATH", path);
+        command
+    }));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("layers is called `nope`"), "{}", ran.stderr);
+    assert!(!real.0.path("called").exists());
+    assert!(!real.0.path("results/.slurm").exists());
 }

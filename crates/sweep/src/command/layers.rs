@@ -14,20 +14,31 @@ use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
 use crate::planning::Work;
 use crate::report::{grid, level_cell};
-use crate::worker::Program;
+use crate::worker::{AskError, Program};
 
-/// A model that cannot be built.
+/// The layers of a model are not known.
 #[derive(Debug, Error, Diagnostic)]
-#[error("{rows}: {cause}")]
-struct NoModel {
-    /// The rows of the table that train it.
-    rows: String,
-    cause: String,
+pub(in crate::command) enum NameError {
+    /// The model cannot be built.
+    #[error("{rows}: {cause}")]
+    NoModel {
+        /// The rows of the table that train it.
+        rows: String,
+        /// Why.
+        cause: String,
+    },
+    /// Nobody says what layers it has.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unasked(#[from] AskError),
 }
 
-impl Ends for NoModel {
+impl Ends for NameError {
     fn exit_code(&self) -> u8 {
-        exit::USAGE
+        match self {
+            Self::NoModel { .. } => exit::USAGE,
+            Self::Unasked(error) => error.exit_code(),
+        }
     }
 }
 
@@ -115,7 +126,7 @@ fn order(config: &Builtin, classes: u32) -> LayersOrder {
 ///
 /// # Errors
 /// When one is not, or the worker cannot be asked.
-pub(in crate::command) fn check_names(program: &Program, work: &[Work]) -> Result<(), Failure> {
+pub(in crate::command) fn check_names(program: &Program, work: &[Work]) -> Result<(), NameError> {
     let mut asked: Vec<LayersOrder> = Vec::new();
     for Work { config, label, .. } in work {
         let Some(config) = config.builtin() else { continue };
@@ -133,13 +144,13 @@ pub(in crate::command) fn check_names(program: &Program, work: &[Work]) -> Resul
 }
 
 /// The layers of a model that `rows` train.
-fn ask(program: &Program, order: LayersOrder, rows: &str) -> Result<Vec<LayerRow>, Failure> {
+fn ask(program: &Program, order: LayersOrder, rows: &str) -> Result<Vec<LayerRow>, NameError> {
     let mut layers = Vec::new();
     for event in program.ask(Order::Layers(order))? {
         match event {
             Event::Layers { layers: built } => layers = built,
             Event::NoLayers { cause } => {
-                return Err(NoModel { rows: rows.to_owned(), cause }.into());
+                return Err(NameError::NoModel { rows: rows.to_owned(), cause });
             }
             _ => {}
         }

@@ -14,6 +14,7 @@ use spec::run_id::RunId;
 use spec::slurm::Slurm;
 use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
+use super::layers::{self, NameError};
 
 use super::run::{change_of_plan, conclude, is_open, nothing_to_do, print_reports};
 use super::status::where_tasks_are;
@@ -31,6 +32,7 @@ use crate::slurm::submit::{Order, Prepared, Submitted, look, prepare, submit};
 use crate::slurm::{Cluster, Queue, Submission};
 use crate::store::{ReadError, Store};
 use crate::strategy::Evidence;
+use crate::worker::Program;
 use crate::trainer;
 use ::weights::folder::WeightsFolder;
 
@@ -131,6 +133,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
                 let logs = store.dir().submissions().join("*/logs");
                 return Err(LauncherError::NoProgress { open: runs.open.len(), logs }.into());
             }
+            check_layers(&asked.program, &runs.open, console)?;
             ended_before = Some(ended);
             submit_what_is_not_there(&asked, &runs, work.len(), &store, console)?;
             if !args.follow {
@@ -157,6 +160,8 @@ struct Asked {
     fuse: bool,
     retry_failed: bool,
     wait_free_memory: Option<u64>,
+    /// What will train on the nodes, as it is found here.
+    program: Program,
     collector_arguments: String,
     train: Option<PathBuf>,
 }
@@ -180,6 +185,7 @@ impl Asked {
         let program = trainer::program(sweeps.iter().map(|sweep| &sweep.baseline))?;
         let named = env::var_os("SWEEP_TRAIN").filter(|_| program.is_builtin());
         let train = named.map(|_| program.path().to_owned());
+            program,
         Ok(Self {
             sweeps: sweeps.iter().map(|sweep| sweep.name.clone()).collect(),
             slurm,
@@ -205,6 +211,18 @@ impl Asked {
         }
     }
 }
+/// Refuses layers that are not there, before anything waits in a queue for them. A login node may lack what a
+/// worker needs to start: then the tasks find out.
+fn check_layers(program: &Program, work: &[Work], console: &Console) -> Result<(), Failure> {
+    match layers::check_names(program, work) {
+        Err(NameError::Unasked(error)) => {
+            console.warn(&format!("the names of layers are not checked here: {error}"));
+            Ok(())
+        }
+        checked => Ok(checked?),
+    }
+}
+
 
 /// Runs by what became of them.
 struct Runs {
@@ -351,6 +369,7 @@ fn dry_run(
             Cover::default()
         }
     };
+    check_layers(&asked.program, &open, console)?;
     let open = runs.uncovered(&cover);
     if open.is_empty() {
         console.say("nothing would be submitted: every run is done or in the queue");

@@ -106,6 +106,41 @@ fn while_nobody_can_tell_what_is_in_the_queue_nothing_is_submitted() {
     run_all(&pretend);
 }
 
+/// A folder that two people use: each asks for the jobs of both, and where those of the other are hidden, what is
+/// not seen is not gone.
+#[test]
+fn jobs_of_another_user_are_in_the_queue_or_unknown() {
+    const OTHER: &str = "4242";
+    let pretend = Pretend::new();
+    assert_eq!(pretend.submit(&[]).code, 0);
+    let mappings =
+        pretend.bench.results().into_iter().filter(|file| file.ends_with("mapping.json"));
+    let mapping = format!("results/{}", mappings.last().unwrap());
+    let us = rustix::process::getuid().as_raw();
+    let text = pretend.bench.read(&mapping);
+    let ours = format!("\"user\":{us},");
+    assert!(text.contains(&ours), "{text}");
+    pretend.bench.write(&mapping, &text.replace(&ours, &format!("\"user\":{OTHER},")));
+    let ran = pretend.submit(&[]);
+    assert!(ran.stderr.contains("6 in the queue, 0 to submit"), "{}", ran.stderr);
+    assert!(pretend.told("calls").contains(&format!(" --user={us},{OTHER} ")));
+    for (private, hidden) in [("jobs,usage", true), ("none", false)] {
+        pretend.set("private", private);
+        pretend.set("says", "");
+        let status = pretend.sweep(&["status"]).stdout;
+        assert_eq!(status.contains("unknown, since nobody can tell: "), hidden, "{status}");
+        let ran = pretend.submit(&[]);
+        assert_eq!(ran.code, if hidden { 5 } else { 0 }, "{}", ran.stderr);
+        if hidden {
+            insta::assert_snapshot!(ran.stderr, @"
+            × nobody can tell what is in the queue, so nothing is submitted: batch_size-[NAME] was submitted by user 4242, and this cluster shows nobody the jobs of others (PrivateData); the same command by that user can tell
+            help: what was submitted before goes on, and results are kept; give the same command when Slurm answers
+            ");
+        }
+    }
+    assert_eq!(pretend.jobs().len(), 4, "once it is known to be gone, and not before");
+}
+
 /// A controller that was started anew has forgotten them.
 #[test]
 fn what_vanished_from_the_queue_is_submitted_again() {

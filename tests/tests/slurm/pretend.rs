@@ -44,12 +44,15 @@ for job in $(ls jobs); do
 done
 "#;
 
-/// Knows how large an array may be (`size`), and takes down what is requeued.
+/// Knows how large an array may be (`size`) and what is hidden from others (`private`), and takes down what is
+/// requeued.
 const SCONTROL: &str = r#"#!/bin/sh
 cd "$(dirname "$0")" || exit 1
 echo "scontrol $*" >> calls
 case "$1" in
-    show) echo "MaxArraySize            = $(cat size)" ;;
+    show)
+        echo "MaxArraySize            = $(cat size)"
+        echo "PrivateData             = $(cat private 2>/dev/null || echo none)" ;;
     requeue) echo "$2" >> requeued ;;
 esac
 "#;

@@ -1,5 +1,6 @@
 //! Asking the programs of Slurm.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -99,14 +100,35 @@ impl Cluster {
         queue::submitted(&said).ok_or_else(|| odd("sbatch", &said))
     }
 
-    /// What the queue has under `names`. Who cannot be asked knows nothing.
-    pub fn queue<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Queue {
+    /// Whether jobs of other users can be seen; if not, why.
+    ///
+    /// # Errors
+    /// In words, when they cannot, or nobody can tell.
+    pub fn shows_jobs_of_others(self) -> Result<(), String> {
+        let said = answer("scontrol", ["show", "config"], PATIENCE);
+        let said = said.map_err(|error| error.to_string())?;
+        match queue::hides_jobs(&said) {
+            Some(false) => Ok(()),
+            Some(true) => Err("this cluster shows nobody the jobs of others (PrivateData); \
+                               the same command by that user can tell"
+                .to_owned()),
+            None => Err(odd("scontrol", &said).to_string()),
+        }
+    }
+
+    /// What the queue has under `names`, of this user's and of `users`' jobs. Who cannot be asked knows nothing.
+    pub fn queue<'a>(
+        self,
+        names: impl IntoIterator<Item = &'a str>,
+        users: impl IntoIterator<Item = u32>,
+    ) -> Queue {
         let names: Vec<&str> = names.into_iter().collect();
-        // The controller picks a user's jobs out, squeue the names.
-        let user = rustix::process::getuid().as_raw().to_string();
+        // The controller picks users' jobs out, squeue the names.
+        let users: BTreeSet<u32> = users.into_iter().chain([this_user()]).collect();
+        let users: Vec<String> = users.iter().map(u32::to_string).collect();
         let arguments = [
             "--noheader".to_owned(),
-            format!("--user={user}"),
+            format!("--user={}", users.join(",")),
             format!("--name={}", names.join(",")),
             format!("--format={}", queue::FORMAT),
         ];
@@ -126,6 +148,11 @@ impl Cluster {
     pub fn requeue(self, job: &str) -> Result<(), ClusterError> {
         answer("scontrol", ["requeue", job], PATIENCE).map(drop)
     }
+}
+
+/// The number of the user that we are, which is one on all machines of a cluster.
+pub(super) fn this_user() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 fn odd(program: &'static str, said: &str) -> ClusterError {

@@ -83,6 +83,22 @@ pub fn cover(submissions: &[Submission], entries: &[Entry]) -> Cover {
     cover
 }
 
+/// A submission of somebody else's of which the queue shows nothing to `this` user, and whose it is: it may be
+/// over, or not for our eyes.
+pub fn unseen<'a>(
+    submissions: &'a [Submission],
+    entries: &[Entry],
+    this: u32,
+) -> Option<(&'a Submission, u32)> {
+    let is_seen = |name: &String| entries.iter().any(|entry| entry.name == *name);
+    submissions.iter().find_map(|submission| {
+        let mapping = &submission.mapping;
+        let user = mapping.user.filter(|user| *user != this)?;
+        let mut names = mapping.arrays.iter().map(|array| &array.name).chain([&mapping.collector]);
+        (!names.any(is_seen)).then_some((submission, user))
+    })
+}
+
 /// Where the tasks of `submission` are while the queue has `entries`.
 pub fn tally(submission: &Submission, entries: &[Entry]) -> Tally {
     let mapping = &submission.mapping;
@@ -125,6 +141,7 @@ mod tests {
             mapping: Mapping {
                 version: 1,
                 written: String::new(),
+                user: None,
                 sweeps: Vec::new(),
                 arrays: vec![array(0), array(1)],
                 collector: format!("sweep.{name}.collect"),

@@ -36,6 +36,9 @@ pub struct Mapping {
     pub version: u32,
     /// When, in RFC 3339, UTC.
     pub written: String,
+    /// The number of the user whose jobs they are; absent: written by an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
     /// The sweeps it is for.
     pub sweeps: Vec<String>,
     /// What is submitted, under names that nothing else has: where the answer of sbatch was lost, the job is

@@ -137,6 +137,13 @@ pub fn max_array_size(config: &str) -> Option<usize> {
     value.trim().parse().ok()
 }
 
+/// Whether users are not shown the jobs of others, from what `scontrol show config` says.
+pub fn hides_jobs(config: &str) -> Option<bool> {
+    let mut values = config.lines().filter_map(|line| line.split_once('='));
+    let (_, value) = values.find(|(key, _)| key.trim() == "PrivateData")?;
+    Some(value.split(',').any(|word| ["jobs", "all"].contains(&word.trim())))
+}
+
 /// The number in the answer of `sbatch --parsable`: `77`, or `77;cluster`.
 pub fn submitted(said: &str) -> Option<JobId> {
     said.lines().last()?.split(';').next()?.trim().parse().ok()
@@ -201,6 +208,14 @@ mod tests {
                       MaxArraySize            = 1001\nMaxJobCount = 10000\n";
         assert_eq!(max_array_size(config), Some(1001));
         assert_eq!(max_array_size("slurm_load_ctl_conf error"), None);
+        for (said, hidden) in [
+            ("PrivateData             = none\n", Some(false)),
+            ("PrivateData = accounts,jobs,usage", Some(true)),
+            ("PrivateData = all", Some(true)),
+            ("Prolog = (null)", None),
+        ] {
+            assert_eq!(hides_jobs(said), hidden, "{said}");
+        }
         for (said, number) in [
             ("77\n", Some("77")),
             ("77;cluster\n", Some("77")),

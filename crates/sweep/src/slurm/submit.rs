@@ -13,7 +13,8 @@ use spec::sweep::Schedule;
 use thiserror::Error;
 
 use super::bundle;
-use super::cluster::{Cluster, ClusterError};
+use super::cluster::{self, Cluster, ClusterError};
+use super::decide::unseen;
 use super::mapping::{Array, JobId, Jobs, MappedRun, Mapping, Submission, TaskOrder};
 use super::queue::Queue;
 use super::script::{self, Frame, ScriptError};
@@ -123,7 +124,15 @@ pub fn look(dir: &ResultsDir, cluster: Cluster) -> Result<(Vec<Submission>, Queu
         let arrays = submission.mapping.arrays.iter().map(|array| array.name.as_str());
         arrays.chain([submission.mapping.collector.as_str()])
     });
-    let queue = cluster.queue(names);
+    let users = submissions.iter().filter_map(|submission| submission.mapping.user);
+    let mut queue = cluster.queue(names, users);
+    if let Queue::Known(entries) = &queue
+        && let Some((submission, user)) = unseen(&submissions, entries, cluster::this_user())
+        && let Err(why) = cluster.shows_jobs_of_others()
+    {
+        let name = &submission.name;
+        queue = Queue::Unknown(format!("{name} was submitted by user {user}, and {why}"));
+    }
     Ok((submissions, queue))
 }
 
@@ -146,6 +155,7 @@ pub fn prepare(order: &Order<'_>, dir: &ResultsDir, most: usize) -> Result<Prepa
     let mapping = Mapping {
         version: record::VERSION,
         written: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        user: Some(cluster::this_user()),
         sweeps: order.sweeps.clone(),
         arrays: arrays
             .map(|(number, range)| Array {

@@ -46,7 +46,7 @@ pub(crate) fn is_here() -> bool {
     missing.is_none()
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin", "/sbin"]).map(Path::new);
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
@@ -115,6 +115,13 @@ impl Cluster {
     /// States of all jobs and tasks in the queue, such as `RUNNING`, one a line.
     pub(crate) fn states(&self) -> String {
         self.says("squeue", &["-h", "-r", "-o", "%T"])
+    }
+
+    /// Changes `slurm.conf` and begins with it anew, while nothing is in the queue.
+    pub(crate) fn configured_anew(&mut self, change: impl Fn(String) -> String) {
+        let conf = fs_err::read_to_string(self.conf()).unwrap();
+        fs_err::write(self.conf(), change(conf)).unwrap();
+        self.lose_all_jobs();
     }
 
     pub(crate) fn start_controller(&mut self, args: &[&str]) {

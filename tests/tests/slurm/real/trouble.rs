@@ -98,3 +98,34 @@ fn a_task_whose_time_is_over_goes_on_in_the_next_one() {
     real.each_once(20);
     assert!(real.logs().contains(", restart 1: 20 runs"), "{}", real.logs());
 }
+
+/// A partition that comes first takes the nodes. Slurm warns the task in the first moment of the time that it has to
+/// leave them; it stops, goes back into the queue and goes on when there is room.
+#[test]
+fn a_task_that_has_to_make_room_goes_on_when_there_is_some() {
+    let Some(mut real) = Real::up_for_long(5, "runs_per_task = 20\ncpus = 1\nrequeues = 3") else {
+        return;
+    };
+    real.cluster.configured_anew(|conf| {
+        let least = "PartitionName=main PriorityTier=1 PreemptMode=REQUEUE GraceTime=110 ";
+        let conf = conf.replace("PartitionName=main ", least);
+        format!(
+            "{conf}PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n\
+             SlurmctldParameters=preempt_send_user_signal\n\
+             PartitionName=urgent Nodes=ALL PriorityTier=10 DefMemPerCPU=50 State=UP\n"
+        )
+    });
+    real.hold(3);
+    real.submitted();
+    let held = real.bench.accept();
+    let all = format!("--nodes={NODES}");
+    let urgent = ["-p", "urgent", &all, "--exclusive", "-o", "/dev/null", "--wrap", "true"];
+    let urgent = real.cluster.ask("sbatch", &urgent);
+    assert!(urgent.status.success(), "{}", String::from_utf8_lossy(&urgent.stderr));
+    assert_eq!(held.rest(), "stopped\n", "it is warned, and not killed");
+    real.release();
+    wait("it is back in the queue", || real.logs().contains("back into the queue"));
+    real.go_on_until_done();
+    real.each_once(20);
+    assert!(real.logs().contains(", restart 1: 20 runs"), "{}", real.logs());
+}

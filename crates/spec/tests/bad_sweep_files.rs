@@ -86,6 +86,7 @@ snapshots! {
         "[slurm]\npartition = \"two words\"\nmem = \"16GiB\"\ntime = \"90\"\ncpus = 0\ngrace = \"1day\"\n\
          setup = \"module load cuda\"\nflags = [\"--array=0-9\", \"--mem=2G\", \"exclude\"]\ngpus = 1\n"
     );
+    options_among_setup: extending("[slurm]\nsetup = [\"#SBATCH --mem=2G\", \"# a remark\"]\n");
     wrong_devices: extending("[schedule]\ndevices = \"gpu:0\"\n");
     section_that_is_no_table: extending("train = 5\nearly_stopping = \"off\"\n");
     list_outside_factors: extending("[train]\nbatch_size = [16, 32]\n");

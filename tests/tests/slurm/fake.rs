@@ -44,6 +44,7 @@ fn a_dry_run_prints_what_would_be_submitted_and_leaves_no_trace() {
     #SBATCH --partition=gpu
     #SBATCH --mem=2G
     #SBATCH --time=0-01:00:00
+    #SBATCH --exclude=n7
 
     module load cuda
     export SWEEP_TRAIN=[WORKER]

@@ -105,7 +105,7 @@ impl WrittenSlurm {
             "runs_per_task" => self.runs_per_task = number(key, node, reader),
             "setup" => {
                 let example = "\"module load cuda\"";
-                self.setup = scalars::lines("slurm.setup", example, |_| None, node, reader);
+                self.setup = scalars::lines("slurm.setup", example, unfit_setup, node, reader);
             }
             "flags" => {
                 let example = "\"--exclude=n7\"";
@@ -236,6 +236,14 @@ fn slurm_time(text: &str) -> Option<Duration> {
     let hours = days.unwrap_or(0).checked_mul(24)?.checked_add(hours)?;
     let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
     Some(Duration::from_secs(minutes.checked_mul(60)?.checked_add(seconds)?))
+}
+
+/// Why a line of `setup` may not be there: Slurm reads options up to the first command alone, so such a line is no
+/// option, or one of the wrong job.
+fn unfit_setup(line: &str) -> Option<String> {
+    line.trim_start()
+        .starts_with("#SBATCH")
+        .then(|| "an option of sbatch: it belongs in flags".to_owned())
 }
 
 /// Why a line of `flags` may not be there.

@@ -121,10 +121,39 @@ pub fn collector(frame: &Frame<'_>, name: &str, arguments: &str) -> Result<Strin
     if let Some(time) = frame.slurm.time {
         script.option("time", &slurm_time(time.min(Duration::from_secs(60 * 60))));
     }
+    for flag in frame.slurm.flags.iter().filter(|flag| is_for_any_job(flag)) {
+        script.line(&format!("#SBATCH {flag}"));
+    }
     script.line("");
     script.setup(frame)?;
     script.exec(frame, &format!("slurm-collect {}{arguments}", frame.name))?;
     Ok(script.0)
+}
+
+/// Options that say where any job may go, who pays and who is told; others are about what the tasks need. A name and
+/// its letter.
+const FOR_ANY_JOB: [(&str, &str); 11] = [
+    ("clusters", "M"),
+    ("comment", ""),
+    ("exclude", "x"),
+    ("export", ""),
+    ("get-user-env", ""),
+    ("mail-type", ""),
+    ("mail-user", ""),
+    ("nice", ""),
+    ("priority", ""),
+    ("reservation", ""),
+    ("wckey", ""),
+];
+
+/// Whether a line of `flags` holds for the job that writes the reports too.
+fn is_for_any_job(line: &str) -> bool {
+    line.split_whitespace().filter(|word| word.starts_with('-')).all(|word| {
+        FOR_ANY_JOB.iter().any(|(long, short)| match word.strip_prefix("--") {
+            Some(name) => name.split('=').next() == Some(long),
+            None => !short.is_empty() && word[1..].starts_with(short),
+        })
+    })
 }
 
 struct Script(String);
@@ -279,7 +308,14 @@ mod tests {
             requeues: 3,
             max_concurrent: NonZeroU32::new(16),
             setup: vec!["module load cuda/12.8".to_owned(), "export A='b c'".to_owned()],
-            flags: vec!["--exclude=n7".to_owned(), "--comment=\"two words\"".to_owned()],
+            flags: [
+                "--exclude=n7",
+                "--comment=\"two words\"",
+                "--exclusive",
+                "-x n8 --mail-type=END",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             ..Slurm::default()
         };
         let [array, collect] =
@@ -302,6 +338,8 @@ mod tests {
         #SBATCH --time=1-12:01:30
         #SBATCH --exclude=n7
         #SBATCH --comment="two words"
+        #SBATCH --exclusive
+        #SBATCH -x n8 --mail-type=END
 
         trap '' USR1
         module load cuda/12.8
@@ -319,6 +357,9 @@ mod tests {
         #SBATCH --qos=normal
         #SBATCH --mem=2G
         #SBATCH --time=0-01:00:00
+        #SBATCH --exclude=n7
+        #SBATCH --comment="two words"
+        #SBATCH -x n8 --mail-type=END
 
         module load cuda/12.8
         export A='b c'

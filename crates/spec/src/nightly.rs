@@ -23,8 +23,9 @@ pub struct Nightly {
     pub per_device: Option<NonZeroU32>,
     /// So many bytes of a GPU's memory must be free before a worker starts there.
     pub wait_free_memory: Option<u64>,
-    /// So long a night waits for a GPU with that much free memory.
-    pub wait_limit: Duration,
+    /// So long a night waits for a GPU with that much free memory, [`DEFAULT_WAIT`] if that is not said; without an
+    /// amount of memory, for one that nobody computes on, and only if it is said.
+    pub wait_limit: Option<Duration>,
     /// The folder of the nights, absolute; absent: `nightly` in the results folder.
     pub reports: Option<PathBuf>,
     /// So many nights are kept; those that others are compared with are, too.
@@ -44,6 +45,9 @@ pub struct Nightly {
     /// So long each of these may take.
     pub hook_time_limit: Duration,
 }
+
+/// So long a night waits for memory where nothing else is said.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Whose calendar names a night.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

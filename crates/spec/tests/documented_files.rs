@@ -96,7 +96,7 @@ fn the_shipped_nightly_file_has_every_key_and_tells_the_defaults() {
     assert!(text.contains("\n[regression]\n"));
     fs_err::write(&minimal, "sweeps = [\"a.toml\"]\n").unwrap();
     let default = load_nightly(&minimal).unwrap();
-    assert_eq!(shipped.wait_limit, default.wait_limit);
+    assert_eq!(shipped.wait_limit, Some(spec::nightly::DEFAULT_WAIT));
     assert_eq!(shipped.keep, default.keep);
     assert_eq!(shipped.timezone, default.timezone);
     assert_eq!(shipped.features, default.features);

@@ -88,6 +88,19 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// Whether somebody computes on the GPU that has this UUID. Of an instance of one, and in some containers,
+    /// nobody is seen.
+    ///
+    /// # Errors
+    /// Why that cannot be told, for people.
+    pub fn is_computed_on(&self, uuid: &str) -> Result<bool, String> {
+        let there =
+            self.0.device_by_uuid(uuid).and_then(|device| device.running_compute_processes());
+        there.map(|processes| !processes.is_empty()).map_err(|error| error.to_string())
+    }
+}
+
 /// GPUs on which no worker starts before enough of their memory is free, and what their last worker had.
 #[derive(Debug)]
 pub struct FreeMemory {

@@ -67,8 +67,18 @@ fn a_dead_gpu_is_told_of_and_costs_no_run() {
 
 #[test]
 fn gpus_that_nobody_frees_are_waited_for_up_to_a_limit() {
-    let bench =
-        bench("wait_free_memory = \"8GiB\"\nwait_limit = \"0s\"\non_finish = \"cat > told\"\n");
+    let memory = "wait_free_memory = \"8GiB\"\nwait_limit = \"0s\"\n";
+    waits_for(memory, "- no GPU had 8.0 GiB of memory free within 0s");
+}
+
+/// Who says how long to wait, and not for how much memory, waits for a GPU without anybody on it.
+#[test]
+fn gpus_that_somebody_computes_on_are_waited_for_up_to_a_limit() {
+    waits_for("wait_limit = \"0s\"\n", "- no GPU was without processes of others within 0s");
+}
+
+fn waits_for(how: &str, said: &str) {
+    let bench = bench(&format!("{how}on_finish = \"cat > told\"\n"));
     let nightly = bench.read("nightly.toml").replace("cpu:1", "cuda:2");
     bench.write("nightly.toml", &nightly);
     fs_err::create_dir(bench.path("lib")).unwrap();
@@ -85,11 +95,7 @@ fn gpus_that_nobody_frees_are_waited_for_up_to_a_limit() {
     };
     let busy = night(EVENING);
     assert_eq!(busy.code, 5, "{}", busy.stderr);
-    assert!(
-        busy.stdout.contains("- no GPU had 8.0 GiB of memory free within 0s"),
-        "{}",
-        busy.stdout
-    );
+    assert!(busy.stdout.contains(said), "{}", busy.stdout);
     let told: Value = serde_json::from_str(&bench.read("told")).unwrap();
     assert_eq!(told["verdict"], "broken");
     bench.write("freed", "");

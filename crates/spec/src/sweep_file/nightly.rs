@@ -66,7 +66,7 @@ fn resolve(file: &Path, problems: &mut Vec<Problem>) -> Option<Nightly> {
         devices: None,
         per_device: None,
         wait_free_memory: None,
-        wait_limit: Duration::from_secs(60 * 60),
+        wait_limit: None,
         reports: None,
         keep: NonZeroU32::MIN.saturating_add(29),
         timezone: Timezone::default(),
@@ -104,7 +104,7 @@ fn read_entry(entry: &Entry, nightly: &mut Nightly, reader: &mut Reader<'_>) {
         "wait_free_memory" => {
             nightly.wait_free_memory = off_or(node, || memory(node, reader)).flatten();
         }
-        "wait_limit" => set(&mut nightly.wait_limit, time(key, node, reader)),
+        "wait_limit" => nightly.wait_limit = time(key, node, reader),
         "reports" => {
             let folder = line("`reports`", node, reader);
             nightly.reports = folder.map(|folder| reader.source.absolute(&folder));

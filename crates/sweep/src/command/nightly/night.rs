@@ -1,12 +1,13 @@
 //! One night, from its beginning to its report.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
 use miette::Diagnostic;
-use spec::nightly::{CompareWith, FeatureLife, Nightly};
+use spec::nightly::{CompareWith, DEFAULT_WAIT, FeatureLife, Nightly};
 use spec::paths::ResultsDir;
 use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
@@ -19,6 +20,7 @@ use crate::command::run::{CarriedOut, carry_out};
 use crate::command::{count, print};
 use crate::execute::End;
 use crate::exit::{self, Ends, Failure};
+use crate::gpus::Driver;
 use crate::nightly::assess::assess;
 use crate::nightly::calendar;
 use crate::nightly::conclusion::verdict;
@@ -59,11 +61,39 @@ pub(super) struct Setting<'a> {
 
 /// No GPU became free.
 #[derive(Debug, Error, Diagnostic)]
-#[error("no GPU had {wanted} of memory free within {}", humantime::format_duration(*limit))]
+#[error("no GPU {wanted} within {}", humantime::format_duration(*limit))]
 #[diagnostic(help("`sweep doctor` shows who uses them; wait_limit says how long to wait"))]
 struct Busy {
-    wanted: ByteSize,
+    wanted: Wanted,
     limit: Duration,
+}
+
+/// How free a GPU has to be for a night to begin on it.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// With so many bytes of memory.
+    Memory(u64),
+    /// With nobody on it, as far as the driver tells.
+    Idle,
+}
+
+impl Wanted {
+    fn is_met(self, driver: &Driver, gpu: &str) -> bool {
+        // One that answers no more is for the worker to find out.
+        match self {
+            Self::Memory(bytes) => driver.free(gpu).unwrap_or(u64::MAX) >= bytes,
+            Self::Idle => !driver.is_computed_on(gpu).unwrap_or(false),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => write!(f, "had {} of memory free", ByteSize::b(*bytes)),
+            Self::Idle => f.write_str("was without processes of others"),
+        }
+    }
 }
 
 impl Ends for Busy {
@@ -153,7 +183,7 @@ impl Setting<'_> {
         let Some(first) = self.sweeps.iter().find(|sweep| can_run(sweep)) else {
             return Ok(End::Done);
         };
-        if let Err(failure) = self.wait_for_memory(begun, first) {
+        if let Err(failure) = self.wait_for_gpu(begun, first) {
             trouble.broken.push(words(&failure));
             return Ok(End::Done);
         }
@@ -214,10 +244,13 @@ impl Setting<'_> {
         }
     }
 
-    /// Waits until a GPU has so much memory free as was asked for. What happens to it later is for the
-    /// slots to wait for.
-    fn wait_for_memory(&self, begun: &Begun, sweep: &Sweep) -> Result<(), Failure> {
-        let Some(wanted) = self.nightly.wait_free_memory else { return Ok(()) };
+    /// Waits until a GPU is as free as was asked for. What happens to it later is for the slots to wait for.
+    fn wait_for_gpu(&self, begun: &Begun, sweep: &Sweep) -> Result<(), Failure> {
+        let (wanted, limit) = match (self.nightly.wait_free_memory, self.nightly.wait_limit) {
+            (None, None) => return Ok(()),
+            (None, Some(limit)) => (Wanted::Idle, limit),
+            (Some(bytes), limit) => (Wanted::Memory(bytes), limit.unwrap_or(DEFAULT_WAIT)),
+        };
         let devices = self.nightly.devices.clone().unwrap_or(sweep.schedule.devices.clone());
         let schedule = Schedule { devices, ..sweep.schedule.clone() };
         let program = trainer::program([&sweep.baseline])?;
@@ -226,24 +259,22 @@ impl Setting<'_> {
         if gpus.is_empty() {
             return Ok(());
         }
-        let Some(memory) = free_memory(Some(ByteSize::b(wanted)), &slots)? else { return Ok(()) };
+        let memory = self.nightly.wait_free_memory.map(ByteSize::b);
+        let Some(memory) = free_memory(memory, &slots)? else { return Ok(()) };
         let now = Instant::now();
-        let mut over = now.checked_add(self.nightly.wait_limit);
+        let mut over = now.checked_add(limit);
         let left = begun.until.map(|until| calendar::left(until, calendar::now()));
         if let Some(end) = left.and_then(|left| now.checked_add(left)) {
             over = Some(over.map_or(end, |over| over.min(end)));
         }
         let mut said = false;
         loop {
-            // One that answers no more is for the worker to find out.
-            let free = |gpu: &&String| memory.driver.free(gpu).unwrap_or(u64::MAX);
-            if gpus.iter().any(|gpu| free(gpu) >= wanted) {
+            if gpus.iter().any(|gpu| wanted.is_met(&memory.driver, gpu)) {
                 return Ok(());
             }
             let left = over.map(|over| over.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                let limit = self.nightly.wait_limit;
-                return Err(Busy { wanted: ByteSize::b(wanted), limit }.into());
+                return Err(Busy { wanted, limit }.into());
             }
             if !said {
                 self.console.say("every GPU is used by others: waiting");

@@ -46,6 +46,13 @@ fn a_night_that_was_killed_and_is_over_has_its_report_and_the_next_one_goes_on()
     assert_eq!(summary(&bench, "2026-11-26")["verdict"], "unfinished");
     insta::assert_snapshot!(report(&bench, "2026-11-27"));
     assert_eq!(bench.ledger().len(), 24, "nothing twice");
+    let accept = command(&bench, EVENING, &["--accept", "2026-11-26"]);
+    let refused = bench.wait(Running::start(accept));
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    insta::assert_snapshot!(refused.stderr, @"
+    × the night of 2026-11-26 did not finish batch_size
+    help: what later nights are compared with has to be whole: accept one that is
+    ");
 }
 
 #[test]

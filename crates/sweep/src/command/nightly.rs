@@ -19,6 +19,7 @@ use crate::execute::End;
 use crate::exit::{self, Ends, Failure};
 use crate::nightly::calendar;
 use crate::nightly::history::{self, Next, Past};
+use crate::nightly::record::State;
 use crate::nightly::toolchain::Toolchain;
 use crate::output::Console;
 use crate::planning::Planner;
@@ -38,6 +39,9 @@ enum NightError {
     #[error("there is no night `{night}` that has ended{}", known_nights(.known))]
     #[diagnostic(help("each has a folder that is called after its day"))]
     NoNight { night: String, known: Vec<String> },
+    #[error("the night of {night} did not finish {}", sweeps.join(", "))]
+    #[diagnostic(help("what later nights are compared with has to be whole: accept one that is"))]
+    Unfinished { night: String, sweeps: Vec<String> },
 }
 
 impl Ends for NightError {
@@ -212,6 +216,13 @@ fn check(
 
 fn accept(nights: &Nights, past: &[Past], night: &str, console: &Console) -> Result<u8, Failure> {
     check_ended(past, night)?;
+    let summaries = past.iter().filter(|past| past.night() == night);
+    let sweeps = summaries.filter_map(|past| past.summary.as_ref()).flat_map(|one| &one.sweeps);
+    let (whole, parts): (Vec<_>, Vec<_>) = sweeps.partition(|sweep| sweep.state == State::Complete);
+    if whole.is_empty() || parts.iter().any(|sweep| sweep.state == State::Unfinished) {
+        let sweeps = parts.iter().map(|sweep| sweep.sweep.clone()).collect();
+        return Err(NightError::Unfinished { night: night.to_owned(), sweeps }.into());
+    }
     nights.accept(night)?;
     console.say(&format!("later nights are compared with that of {night}"));
     Ok(exit::DONE)

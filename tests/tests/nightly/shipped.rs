@@ -38,15 +38,29 @@ fn the_units_are_well_formed_and_hardened() {
     fs_err::os::unix::fs::symlink(crate::bench::sweep(), bench.path("target/release/sweep"))
         .unwrap();
     bench.write("docs/nightly.md", "");
-    let Some(verified) = analyze(&["verify", "--man=no", &service, &timer]) else { return };
-    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    assert!(verified.status.success() && said.is_empty(), "{said}");
+    let verify = || {
+        let verified = analyze(&["verify", "--man=no", &service, &timer])?;
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.success() && said.is_empty(), "{said}");
+        Some(())
+    };
+    if verify().is_none() {
+        return;
+    }
     // Of 10.0, which is a service with no limits at all.
     let Some(exposed) = analyze(&["security", "--offline=true", "--threshold=30", &service]) else {
         return;
     };
     let said = String::from_utf8_lossy(&exposed.stdout).into_owned();
     assert!(exposed.status.success(), "{said}");
+    // With what hooks may need besides.
+    let hooks = fs_err::read_to_string(project().join("scripts/systemd/hooks.conf")).unwrap();
+    bench.write("sweep-nightly.service.d/hooks.conf", &hooks);
+    verify();
+    bench.write("sweep-nightly.service.d/hooks.conf", &hooks.replace("read-only", "read-mostly"));
+    let Some(verified) = analyze(&["verify", "--man=no", &service, &timer]) else { return };
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(said.contains("protect home"), "the drop-in is read: {said}");
 }
 
 /// For cron: silent after a good night, the report after any other.

@@ -108,7 +108,7 @@ fn what_is_broken_for_all_ends_the_sweep_once() {
     let ran = run(&bench, &[], 5);
     insta::assert_snapshot!(ran.stderr, @"
     6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
-    baseline seed 1: the images cannot be read; it stays open
+    baseline seed 1: it stays open
       × the images cannot be read
       help: mend it, then give the same command: finished runs are kept
     ");

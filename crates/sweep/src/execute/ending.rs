@@ -97,10 +97,15 @@ impl Execution<'_> {
             Next::In(wait) if wait.is_zero() => "it is tried again".to_owned(),
             Next::In(wait) => format!("it is tried again in {}", humantime::format_duration(wait)),
             Next::Alone => "it is tried again with the device for itself".to_owned(),
-            Next::WithNextSweep => "it stays open".to_owned(),
+            Next::WithNextSweep | Next::WhenMended => "it stays open".to_owned(),
         };
         if let Some(attempt) = self.stations[slot].close(run) {
             attempt.leave(&format!("{}\n{next}", again.cause))?;
+        }
+        if again.next == Next::WhenMended {
+            // The end of the sweep, which follows, says why.
+            self.progress.say(&format!("{}: {next}", work.label));
+            return Ok(());
         }
         let cause = again.cause.lines().next().unwrap_or_default();
         let cause = cause.trim_end_matches("; its last words:").trim_end_matches(':');

@@ -104,6 +104,8 @@ pub enum Next {
     Alone,
     /// With the next sweep.
     WithNextSweep,
+    /// With the next sweep, when what is broken is mended: the cause is that of the sweep's end.
+    WhenMended,
 }
 
 /// Why a sweep cannot go on.

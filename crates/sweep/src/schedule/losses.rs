@@ -287,7 +287,7 @@ impl Scheduler {
         let (prefix, begun, mut rest) = self.take_hand(slot);
         effects.push(Effect::Retire(slot));
         for (run, _) in begun.into_iter().rev() {
-            let again = Again { cause: cause.clone(), next: Next::WithNextSweep };
+            let again = Again { cause: cause.clone(), next: Next::WhenMended };
             effects.push(Effect::Again(slot, run, again));
             rest.push_front(run);
         }

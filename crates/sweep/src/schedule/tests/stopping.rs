@@ -92,7 +92,7 @@ fn what_is_broken_for_all_ends_the_sweep_and_leaves_runs_open() {
         effects,
         [
             Effect::Retire(0),
-            again(0, run(0), "no such image", Next::WithNextSweep),
+            again(0, run(0), "no such image", Next::WhenMended),
             Effect::GiveUp(GiveUp::Broken("no such image".to_owned())),
             Effect::Kill(0),
         ]

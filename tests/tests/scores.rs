@@ -127,3 +127,24 @@ fn a_command_is_asked_for_scores() {
     let rest = bench.sweep(&["score", "--command-of", "batch_size.toml"]);
     assert!(rest.stderr.contains("asked for 2 scores"), "{}", rest.stderr);
 }
+
+#[test]
+fn a_score_can_be_taken_back() {
+    let bench = Bench::new();
+    assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);
+    let run = "batch_size:baseline:1";
+    let there = || bench.results().iter().any(|file| file.ends_with("/score.json"));
+    assert_eq!(bench.sweep(&["score", run, "0.61111"]).code, 0);
+    assert!(there());
+    let back = bench.sweep(&["score", run, "--remove"]);
+    assert_eq!(back.code, 0, "{}", back.stderr);
+    insta::assert_snapshot!(back.stderr, @"efficientnet_lite0-gap-b32-lr0.0001-s1-7b7d20a97856: 61111, from the command line, is taken back");
+    assert!(!there());
+    let again = bench.sweep(&["score", run, "--remove"]);
+    assert_eq!(again.code, 2, "{}", again.stderr);
+    assert!(again.stderr.contains(" has no score from elsewhere\n"), "{}", again.stderr);
+    assert_eq!(bench.sweep(&["score", run, "0.5"]).code, 0, "another one, without --replace");
+    for args in [&["score", run][..], &["score", run, "0.5", "--remove"], &["score", "--remove"]] {
+        assert_eq!(bench.sweep(args).code, 2, "{args:?}");
+    }
+}

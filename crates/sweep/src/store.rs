@@ -118,6 +118,16 @@ impl Store {
         atomic::write_json(&dir.external_score(), score)
     }
 
+    /// Takes back what a run scored elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_score(&self, dir: &RunDir) -> Result<(), WriteError> {
+        let _lock = Lock::hold(&self.dir)?;
+        fs_err::remove_file(dir.external_score())?;
+        Ok(atomic::sync_folder(dir.root())?)
+    }
+
     /// Begins an attempt at a run.
     ///
     /// # Errors

@@ -104,10 +104,10 @@ pub enum FailOn {
 #[command(group = clap::ArgGroup::new("which").required(true).args(["run", "file", "command_of"]))]
 pub struct Score {
     /// The beginning of a run's id, its folder, its slug, or SWEEP:FACTOR=LEVEL:SEED
-    #[arg(value_name = "RUN", requires = "score")]
+    #[arg(value_name = "RUN", required_unless_present_any = ["file", "command_of"])]
     pub run: Option<String>,
     /// The score: 0.63440, 63.44% or 63440
-    #[arg(value_name = "SCORE")]
+    #[arg(value_name = "SCORE", required_unless_present_any = ["file", "command_of", "remove"])]
     pub score: Option<String>,
     /// Take many from a CSV: `score`, and `run`, or `sweep`, `factor`, `level` and `seed`
     #[arg(long, value_name = "CSV")]
@@ -121,7 +121,10 @@ pub struct Score {
     /// Take the new score where there is another already
     #[arg(long)]
     pub replace: bool,
-    /// Print what was taken down, as JSON
+    /// Take the score of RUN back
+    #[arg(long, requires = "run", conflicts_with_all = ["score", "file", "command_of", "replace"])]
+    pub remove: bool,
+    /// Print what was taken down, or taken back, as JSON
     #[arg(long)]
     pub json: bool,
 }

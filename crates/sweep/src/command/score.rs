@@ -33,6 +33,9 @@ enum ScoreError {
     #[error("{run} has the score {known} already, from {from}")]
     #[diagnostic(help("--replace takes the new one, {given}"))]
     There { run: String, known: String, from: String, given: String },
+    #[error("{run} has no score from elsewhere")]
+    #[diagnostic(help("what a run measured itself is its result, and stays"))]
+    None { run: String },
     #[error("nothing says how to ask for scores: {} has no [score] command", file.display())]
     #[diagnostic(help("[score]\ncommand = [\"./submit.sh\", \"{SUBMISSION}\"]"))]
     NoCommand { file: PathBuf },
@@ -71,6 +74,9 @@ pub(super) fn score(
     if let Some(file) = &args.command_of {
         return ask(args, file, &catalog, results, console);
     }
+    if let (Some(run), true) = (&args.run, args.remove) {
+        return take_back(args, catalog.find(run)?, results, console);
+    }
     let entries: Vec<Entry<'_>> = match (&args.run, &args.score, &args.file) {
         (Some(run), Some(score), _) => {
             let from = "the command line".to_owned();
@@ -89,6 +95,27 @@ pub(super) fn score(
         taken.push(take_down(entry, &store, console)?);
     }
     told(args, &taken, console)
+}
+
+/// Removes what was taken down for a run.
+fn take_back(
+    args: &cli::Score,
+    known: &Known,
+    results: &ResultsDir,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let dir = results.run(&known.planned);
+    let Some(score) = store::read_score(&dir, known.planned.run)? else {
+        return Err(ScoreError::None { run: known.folder() }.into());
+    };
+    Store::open(results.clone())?.remove_score(&dir)?;
+    console.say(&format!(
+        "{}: {}, from {}, is taken back",
+        known.folder(),
+        ScoreFormat::Document.score(score.score),
+        score.from
+    ));
+    told(args, &[score], console)
 }
 
 /// What was taken down, where somebody wants to know.

@@ -64,9 +64,9 @@ fn it_submits_and_returns_and_tasks_bring_the_results() {
     insta::assert_snapshot!(ran.stderr, @"6 runs: 0 done before, 6 to submit");
     assert_eq!(pretend.bench.ledger(), [""; 0], "nothing runs here");
     insta::assert_snapshot!(pretend.sweep(&["status"]).stdout, @"
-    | sweep      | runs | finished | failed | interrupted | waiting |
-    | ---------- | ---: | -------: | -----: | ----------: | ------: |
-    | batch_size |    6 |        0 |      0 |           0 |       6 |
+    | sweep      | runs | finished | failed | interrupted | running | waiting |
+    | ---------- | ---: | -------: | -----: | ----------: | ------: | ------: |
+    | batch_size |    6 |        0 |      0 |           0 |       0 |       6 |
 
     nothing is at work
     batch_size-[NAME] in Slurm (job 101): 1 task waits (Priority)
@@ -166,6 +166,11 @@ fn a_task_whose_time_is_nearly_over_stops_and_goes_back_into_the_queue() {
         if restarts == 9 {
             let status = pretend.sweep(&["status"]).stdout;
             assert!(status.contains(" (Slurm job 101_0, restart 9) is at work since "), "{status}");
+            let status = pretend.sweep(&["status", "--json"]).stdout;
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+            let of = |what: &str| status["sweeps"][0][what].as_u64().unwrap();
+            assert_eq!((of("running") + of("finished"), of("waiting")), (6, 0), "{status}");
+            assert!(of("running") >= 3, "{status}");
         }
         task.signal(Signal::USR1);
         assert_eq!(worker.rest(), "stopped\n", "it is asked, not killed");

@@ -1,9 +1,12 @@
 //! `sweep status`
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 use serde::Serialize;
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan, PlanRun};
+use spec::run_id::RunId;
 
 use super::doctor::{Seen, gpus, of_gpu};
 use super::{count, print, print_json};
@@ -53,6 +56,8 @@ struct SweepStatus {
     finished: usize,
     failed: usize,
     interrupted: usize,
+    /// Of those that are open or run again, the ones that somebody is at.
+    running: usize,
     waiting: usize,
 }
 
@@ -62,10 +67,14 @@ pub(super) fn status(
     console: &Console,
 ) -> Result<u8, Failure> {
     let plans = store::plans(results, &args.sweeps)?;
-    let sweeps = plans.iter().map(|plan| of(plan, results)).collect::<Result<Vec<_>, _>>()?;
+    let at_work = store::at_work(results);
+    let slots = at_work.iter().flat_map(|one| &one.slots);
+    let running: HashSet<RunId> = slots.flat_map(|(_, runs)| runs.iter().copied()).collect();
+    let of = |plan| of(plan, results, &running);
+    let sweeps = plans.iter().map(of).collect::<Result<Vec<_>, _>>()?;
     let (submissions, queue) = look(results, Cluster)?;
     let slurm = submissions.into_iter().map(|submission| submitted(submission, &queue)).collect();
-    let status = Status { at_work: store::at_work(results), gpus: gpus(), slurm, sweeps };
+    let status = Status { at_work, gpus: gpus(), slurm, sweeps };
     match args.json {
         true => print_json(console, &status)?,
         false => print(console, &text(&status, results))?,
@@ -116,15 +125,21 @@ fn in_slurm(submitted: &Submitted) -> String {
     format!("{} in Slurm{jobs}: {known}", submitted.submission)
 }
 
-fn of(plan: &Plan, results: &ResultsDir) -> Result<SweepStatus, ReadError> {
+fn of(
+    plan: &Plan,
+    results: &ResultsDir,
+    running: &HashSet<RunId>,
+) -> Result<SweepStatus, ReadError> {
     let runs = plan.runs();
     let mut status =
         SweepStatus { sweep: plan.sweep.clone(), runs: runs.len(), ..SweepStatus::default() };
-    let read = |run: &&PlanRun| store::read_result(&results.run(run), run.run);
-    for result in runs.par_iter().map(read).collect::<Result<Vec<_>, _>>()? {
+    let read = |run: &&PlanRun| Ok((run.run, store::read_result(&results.run(run), run.run)?));
+    for (run, result) in runs.par_iter().map(read).collect::<Result<Vec<_>, ReadError>>()? {
         match result.map(|result| result.outcome) {
-            None => status.waiting += 1,
+            // A claim is let go after the result is there.
             Some(Outcome::Finished(_)) => status.finished += 1,
+            _ if running.contains(&run) => status.running += 1,
+            None => status.waiting += 1,
             Some(Outcome::Interrupted { .. }) => status.interrupted += 1,
             Some(_) => status.failed += 1,
         }
@@ -133,14 +148,14 @@ fn of(plan: &Plan, results: &ResultsDir) -> Result<SweepStatus, ReadError> {
 }
 
 fn text(status: &Status, results: &ResultsDir) -> String {
-    let rows: Vec<[String; 6]> = status
+    let rows: Vec<[String; 7]> = status
         .sweeps
         .iter()
         .map(|sweep| {
-            let numbers =
-                [sweep.runs, sweep.finished, sweep.failed, sweep.interrupted, sweep.waiting];
-            let [runs, finished, failed, interrupted, waiting] = numbers.map(|n| n.to_string());
-            [sweep.sweep.clone(), runs, finished, failed, interrupted, waiting]
+            let &SweepStatus { runs, finished, failed, interrupted, running, waiting, .. } = sweep;
+            let numbers = [runs, finished, failed, interrupted, running, waiting];
+            let [a, b, c, d, e, f] = numbers.map(|number| number.to_string());
+            [sweep.sweep.clone(), a, b, c, d, e, f]
         })
         .collect();
     let headings = [
@@ -149,6 +164,7 @@ fn text(status: &Status, results: &ResultsDir) -> String {
         ("finished", true),
         ("failed", true),
         ("interrupted", true),
+        ("running", true),
         ("waiting", true),
     ];
     let at_work = match status.at_work.as_slice() {

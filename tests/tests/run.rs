@@ -31,12 +31,12 @@ fn the_first_run_does_all_and_the_second_nothing() {
     "#);
     insta::assert_snapshot!(ran.stderr, @"
     6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
-    [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
-    [2/6] baseline seed 2: 0.6048 (3 epochs, [TIME])
-    [3/6] batch_size=16 seed 1: 0.5712 (3 epochs, [TIME])
-    [4/6] batch_size=16 seed 2: 0.5887 (3 epochs, [TIME])
-    [5/6] batch_size=64 seed 1: 0.6196 (3 epochs, [TIME])
-    [6/6] batch_size=64 seed 2: 0.6371 (3 epochs, [TIME])
+    [1/6] baseline seed 1: 58736 (3 epochs, [TIME])
+    [2/6] baseline seed 2: 60483 (3 epochs, [TIME])
+    [3/6] batch_size=16 seed 1: 57123 (3 epochs, [TIME])
+    [4/6] batch_size=16 seed 2: 58870 (3 epochs, [TIME])
+    [5/6] batch_size=64 seed 1: 61962 (3 epochs, [TIME])
+    [6/6] batch_size=64 seed 2: 63709 (3 epochs, [TIME])
     ");
     assert_eq!(ran.code, 0);
     assert_eq!(bench.ledger().len(), 6);
@@ -139,9 +139,9 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     "#);
     insta::assert_snapshot!(ran.stderr, @"
     6 runs: 0 done before, 6 to do on cpu 1 ([CORES] threads)
-    [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
-    [2/6] baseline seed 2: 0.6048 (3 epochs, [TIME])
-    [3/6] batch_size=16 seed 1: 0.5712 (3 epochs, [TIME])
+    [1/6] baseline seed 1: 58736 (3 epochs, [TIME])
+    [2/6] baseline seed 2: 60483 (3 epochs, [TIME])
+    [3/6] batch_size=16 seed 1: 57123 (3 epochs, [TIME])
     [4/6] batch_size=16 seed 2: failed: scripted failure ([TIME])
     [5/6] batch_size=64 seed 1: diverged: the loss became infinite ([TIME])
     [6/6] batch_size=64 seed 2: diverged: the loss became infinite ([TIME])

@@ -63,7 +63,7 @@ fn two_sweeps_share_the_work_and_both_show_all_of_it() {
     let table = undisturbed(&bench);
     for ran in ran {
         assert_eq!((ran.code, ran.stdout), (0, table.clone()), "{}", ran.stderr);
-        assert_eq!(ran.stderr.matches(" (elsewhere): 0.").count(), 3, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches(" (elsewhere): ").count(), 3, "{}", ran.stderr);
     }
 }
 

@@ -11,6 +11,7 @@ use spec::record::{EpochMetrics, Outcome};
 
 use crate::devices::SlotSpec;
 use crate::output::Console;
+use crate::report::ScoreFormat;
 use crate::schedule::SlotId;
 use bars::Bars;
 pub use words::ended_line;
@@ -61,6 +62,7 @@ pub struct Progress {
     ended: usize,
     began: Instant,
     set_aside: Vec<SetAside>,
+    format: ScoreFormat,
 }
 
 /// A device on which nothing runs any more.
@@ -73,8 +75,13 @@ pub struct SetAside {
 }
 
 impl Progress {
-    /// `total` runs, of which `done_before` need not run, on `slots`.
-    pub fn new(console: &Console, slots: &[SlotSpec], total: usize, done_before: usize) -> Self {
+    /// `total` runs, of which `done_before` need not run, on `slots`; `format` is that of their scores.
+    pub fn new(
+        console: &Console,
+        slots: &[SlotSpec],
+        (total, done_before): (usize, usize),
+        format: ScoreFormat,
+    ) -> Self {
         let bars = console
             .draws_bars()
             .then(|| Bars::new(console.bars(), slots, total as u64, done_before as u64));
@@ -86,6 +93,7 @@ impl Progress {
             ended: 0,
             began: Instant::now(),
             set_aside: Vec::new(),
+            format,
         }
     }
 
@@ -101,7 +109,7 @@ impl Progress {
         // An interrupted run is open still.
         self.ended += usize::from(outcome.is_settled());
         let done = self.done_before + self.ended;
-        self.console.say(&ended_line(done, self.total, label, outcome, seconds));
+        self.console.say(&ended_line((done, self.total), label, outcome, seconds, self.format));
         if let Some(bars) = &self.bars {
             bars.overall(done as u64, &words::to_expect(self.to_expect()));
         }

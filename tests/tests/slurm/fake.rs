@@ -82,12 +82,12 @@ fn it_submits_and_returns_and_tasks_bring_the_results() {
     assert_eq!(task.code, 0, "{}", task.stderr);
     insta::assert_snapshot!(task.stderr, @"
     Slurm job 101_0: 6 runs
-    [1/6] baseline seed 1: 0.5874 (3 epochs, [TIME])
-    [2/6] baseline seed 2: 0.6048 (3 epochs, [TIME])
-    [3/6] batch_size=16 seed 1: 0.5712 (3 epochs, [TIME])
-    [4/6] batch_size=16 seed 2: 0.5887 (3 epochs, [TIME])
-    [5/6] batch_size=64 seed 1: 0.6196 (3 epochs, [TIME])
-    [6/6] batch_size=64 seed 2: 0.6371 (3 epochs, [TIME])
+    [1/6] baseline seed 1: 58736 (3 epochs, [TIME])
+    [2/6] baseline seed 2: 60483 (3 epochs, [TIME])
+    [3/6] batch_size=16 seed 1: 57123 (3 epochs, [TIME])
+    [4/6] batch_size=16 seed 2: 58870 (3 epochs, [TIME])
+    [5/6] batch_size=64 seed 1: 61962 (3 epochs, [TIME])
+    [6/6] batch_size=64 seed 2: 63709 (3 epochs, [TIME])
     ");
     assert_eq!(pretend.bench.ledger().len(), 6);
     pretend.end("101");

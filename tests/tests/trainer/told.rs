@@ -19,10 +19,10 @@ fn a_script_is_told_its_run_and_its_epochs_and_score_are_kept() {
     let ran = run(&bench, 0);
     insta::assert_snapshot!(ran.stderr, @"
     4 runs: 0 done before, 4 to do on cpu 1 ([CORES] threads)
-    [1/4] baseline seed 1: 0.6000 (2 epochs, [TIME])
-    [2/4] baseline seed 2: 0.7000 (2 epochs, [TIME])
-    [3/4] lr=0.5 seed 1: 0.6000 (2 epochs, [TIME])
-    [4/4] lr=0.5 seed 2: 0.7000 (2 epochs, [TIME])
+    [1/4] baseline seed 1: 60000 (2 epochs, [TIME])
+    [2/4] baseline seed 2: 70000 (2 epochs, [TIME])
+    [3/4] lr=0.5 seed 1: 60000 (2 epochs, [TIME])
+    [4/4] lr=0.5 seed 2: 70000 (2 epochs, [TIME])
     ");
     insta::assert_snapshot!(ran.stdout, @r#"
     # own

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::env;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
 
 use clap::ValueEnum as _;
 use miette::Diagnostic;
@@ -14,8 +13,8 @@ use spec::run_id::RunId;
 use spec::slurm::Slurm;
 use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
-use super::layers::{self, NameError};
 
+use super::layers::{self, NameError};
 use super::run::{change_of_plan, conclude, is_open, nothing_to_do, print_reports};
 use super::status::where_tasks_are;
 use super::{count, load, print};
@@ -32,8 +31,8 @@ use crate::slurm::submit::{Order, Prepared, Submitted, look, prepare, submit};
 use crate::slurm::{Cluster, Queue, Submission};
 use crate::store::{ReadError, Store};
 use crate::strategy::Evidence;
-use crate::worker::Program;
 use crate::trainer;
+use crate::worker::Program;
 use ::weights::folder::WeightsFolder;
 
 /// So many tasks Slurm's arrays have at most where nobody can be asked: its own default.
@@ -133,14 +132,14 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
                 let logs = store.dir().submissions().join("*/logs");
                 return Err(LauncherError::NoProgress { open: runs.open.len(), logs }.into());
             }
-            check_layers(&asked.program, &runs.open, console)?;
             ended_before = Some(ended);
+            check_layers(&asked.program, &runs.open, console)?;
             submit_what_is_not_there(&asked, &runs, work.len(), &store, console)?;
             if !args.follow {
                 return Ok(exit::DONE);
             }
             console.say("following; Ctrl-C ends that alone, and the jobs go on");
-            let have_ended = follow(&work, &runs, args.poll, &store, console)?;
+            let have_ended = follow(&work, &runs, args, &store, console)?;
             // What failed since was tried again already.
             retry_failed = false;
             if !have_ended || plan(retry_failed)?.plans != plans {
@@ -160,9 +159,9 @@ struct Asked {
     fuse: bool,
     retry_failed: bool,
     wait_free_memory: Option<u64>,
+    collector_arguments: String,
     /// What will train on the nodes, as it is found here.
     program: Program,
-    collector_arguments: String,
     train: Option<PathBuf>,
 }
 
@@ -185,8 +184,8 @@ impl Asked {
         let program = trainer::program(sweeps.iter().map(|sweep| &sweep.baseline))?;
         let named = env::var_os("SWEEP_TRAIN").filter(|_| program.is_builtin());
         let train = named.map(|_| program.path().to_owned());
-            program,
         Ok(Self {
+            program,
             sweeps: sweeps.iter().map(|sweep| sweep.name.clone()).collect(),
             slurm,
             schedule: Schedule { per_device, ..agreed },
@@ -211,6 +210,7 @@ impl Asked {
         }
     }
 }
+
 /// Refuses layers that are not there, before anything waits in a queue for them. A login node may lack what a
 /// worker needs to start: then the tasks find out.
 fn check_layers(program: &Program, work: &[Work], console: &Console) -> Result<(), Failure> {
@@ -222,7 +222,6 @@ fn check_layers(program: &Program, work: &[Work], console: &Console) -> Result<(
         checked => Ok(checked?),
     }
 }
-
 
 /// Runs by what became of them.
 struct Runs {
@@ -369,8 +368,8 @@ fn dry_run(
             Cover::default()
         }
     };
-    check_layers(&asked.program, &open, console)?;
     let open = runs.uncovered(&cover);
+    check_layers(&asked.program, &open, console)?;
     if open.is_empty() {
         console.say("nothing would be submitted: every run is done or in the queue");
         return Ok(exit::DONE);
@@ -395,7 +394,7 @@ fn dry_run(
 fn follow(
     work: &[Work],
     runs: &Runs,
-    poll: Duration,
+    args: &cli::Run,
     store: &Store,
     console: &Console,
 ) -> Result<bool, Failure> {
@@ -404,7 +403,7 @@ fn follow(
     loop {
         // The queue first: what ended before it was asked is seen then.
         let (submissions, queue) = look(store.dir(), Cluster)?;
-        open = tell_of_ended(open, work.len(), store, console)?;
+        open = tell_of_ended(open, (work.len(), args.score_format), store, console)?;
         if open.is_empty() {
             return Ok(true);
         }
@@ -437,7 +436,7 @@ fn follow(
                 silent = true;
             }
         }
-        thread::sleep(poll);
+        thread::sleep(args.poll);
     }
 }
 
@@ -461,7 +460,7 @@ fn summary(
 /// Tells of those that have ended; the others are still open.
 fn tell_of_ended<'a>(
     open: Vec<&'a Work>,
-    total: usize,
+    (total, format): (usize, ScoreFormat),
     store: &Store,
     console: &Console,
 ) -> Result<Vec<&'a Work>, ReadError> {
@@ -472,7 +471,7 @@ fn tell_of_ended<'a>(
             Some(result) if result.outcome.is_settled() && result.attempts > work.attempts => {
                 done += 1;
                 let (outcome, seconds) = (&result.outcome, result.seconds);
-                console.say(&ended_line(done, total, &work.label, outcome, seconds));
+                console.say(&ended_line((done, total), &work.label, outcome, seconds, format));
             }
             _ => still.push(work),
         }

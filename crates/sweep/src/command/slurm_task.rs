@@ -14,6 +14,7 @@ use crate::output::Console;
 use crate::planning::Work;
 use crate::preflight;
 use crate::progress::Progress;
+use crate::report::ScoreFormat;
 use crate::report::page;
 use crate::schedule::Policy;
 use crate::slurm::task::{Place, TaskError, Warning};
@@ -80,7 +81,7 @@ fn work(
     let slots = &slots[..slots.len().min(open.len())];
     let policy = Policy::new(&order.schedule, None);
     let (total, before) = (order.work.len(), order.work.len() - open.len());
-    let mut progress = Progress::new(console, slots, total, before);
+    let mut progress = Progress::new(console, slots, (total, before), ScoreFormat::Document);
     let places = (slots, memory.as_ref());
     // From here on it is heard by whoever runs them. What came before that nobody else acts on.
     if warning.came() {

@@ -6,7 +6,7 @@ use spec::protocol::Stage;
 use spec::record::{EpochMetrics, Outcome};
 
 use super::Activity;
-use crate::report::outcome_cause;
+use crate::report::{ScoreFormat, outcome_cause};
 
 pub(super) fn activity(activity: &Activity<'_>) -> String {
     match activity {
@@ -42,21 +42,24 @@ fn loss(metrics: &EpochMetrics) -> String {
     }
 }
 
-/// `[ 3/15] batch_size=16 seed 3: 0.7312 (12 epochs, 3.1 s)`
+/// `[ 3/15] batch_size=16 seed 3: 73120 (12 epochs, 3.1 s)`: the score as the table will show it, but for
+/// validation images where the label of no test image is known.
 pub fn ended_line(
-    done: usize,
-    total: usize,
+    (done, total): (usize, usize),
     label: &str,
     outcome: &Outcome,
     seconds: f64,
+    format: ScoreFormat,
 ) -> String {
     let width = total.to_string().len();
     let how = match outcome {
         Outcome::Finished(finished) => {
-            let evaluation = finished.test.or(finished.validation);
-            let score = match evaluation.map(|told| told.accuracy()).or(finished.score) {
-                Some(score) => format!("{score:.4}"),
-                None => "finished".to_owned(),
+            let test = finished.test.map(|told| told.accuracy()).or(finished.score);
+            let validation = finished.validation.map(|told| told.accuracy());
+            let score = match (test, validation) {
+                (Some(score), _) => format.score(score),
+                (None, Some(score)) => format!("validation {}", format.score(score)),
+                (None, None) => "finished".to_owned(),
             };
             let epochs = if finished.epochs == 1 { "epoch" } else { "epochs" };
             format!("{score} ({} {epochs}, {seconds:.1} s)", finished.epochs)
@@ -116,26 +119,32 @@ mod tests {
 
     #[test]
     fn a_line_for_each_way_to_end() {
-        let finished = |epochs, test| {
+        let finished = |epochs, test, validation| {
             Outcome::Finished(Finished {
                 epochs,
                 updates: 1,
                 images_seen: 1,
                 stopped_early: None,
-                validation: None,
+                validation,
                 test,
                 score: None,
                 folds: Vec::new(),
             })
         };
-        let test = Some(Evaluation { images: 10_000, correct: 7_312, loss: 0.5 });
+        let some = Some(Evaluation { images: 10_000, correct: 7_312, loss: 0.5 });
+        let failed = Outcome::Failed { cause: "a\nb".to_owned() };
+        let (label, document) = ("batch_size=16 seed 3", ScoreFormat::Document);
         let lines = [
-            ended_line(3, 15, "batch_size=16 seed 3", &finished(12, test), 3.12),
-            ended_line(15, 15, "baseline seed 1", &finished(1, None), 0.0),
-            ended_line(4, 5, "x=1 seed 1", &Outcome::Failed { cause: "a\nb".to_owned() }, 9.96),
+            ended_line((3, 15), label, &finished(12, some, some), 3.12, document),
+            ended_line((4, 15), label, &finished(12, None, some), 3.12, document),
+            ended_line((5, 15), label, &finished(12, some, None), 3.12, ScoreFormat::Percent),
+            ended_line((15, 15), "baseline seed 1", &finished(1, None, None), 0.0, document),
+            ended_line((4, 5), "x=1 seed 1", &failed, 9.96, document),
         ];
         insta::assert_snapshot!(lines.join("\n"), @"
-        [ 3/15] batch_size=16 seed 3: 0.7312 (12 epochs, 3.1 s)
+        [ 3/15] batch_size=16 seed 3: 73120 (12 epochs, 3.1 s)
+        [ 4/15] batch_size=16 seed 3: validation 73120 (12 epochs, 3.1 s)
+        [ 5/15] batch_size=16 seed 3: 73.12 (12 epochs, 3.1 s)
         [15/15] baseline seed 1: finished (1 epoch, 0.0 s)
         [4/5] x=1 seed 1: failed: a (10.0 s)
         ");

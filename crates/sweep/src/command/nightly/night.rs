@@ -191,6 +191,7 @@ impl Setting<'_> {
             devices: self.nightly.devices.clone(),
             per_device: self.nightly.per_device,
             wait_free_memory: self.nightly.wait_free_memory.map(ByteSize::b),
+            score_format: self.format,
             ..cli::Run::default()
         };
         let names: Vec<&str> = begun.sweeps.iter().map(String::as_str).collect();

@@ -20,6 +20,7 @@ use crate::output::Console;
 use crate::planning::{Planned, Planner, PlanningError, Work};
 use crate::preflight;
 use crate::progress::{Progress, SetAside};
+use crate::report::ScoreFormat;
 use crate::schedule::Policy;
 use crate::store::Store;
 use crate::strategy::Evidence;
@@ -99,8 +100,9 @@ impl<'a> Rounds<'a> {
         let fuse = !self.args.no_fuse;
         self.ran.extend(open.iter().map(Work::run));
         let began = open.clone();
+        let shown = (work.len(), self.args.score_format);
         let (end, set_aside) =
-            start(open, work.len(), (&program, policy, fuse), places, store, console)?;
+            start(open, shown, (&program, policy, fuse), places, store, console)?;
         self.set_aside.extend(set_aside);
         let end = match end {
             End::Enough(failures) => End::Enough(self.failures + failures),
@@ -154,7 +156,7 @@ pub(in crate::command) fn nothing_to_do(runs: usize, failed: usize) -> String {
 
 fn start(
     open: Vec<Work>,
-    total: usize,
+    (total, format): (usize, ScoreFormat),
     (program, policy, fuse): (&Program, Policy, bool),
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     store: &Store,
@@ -173,7 +175,7 @@ fn start(
         open.len(),
         names(slots)
     ));
-    let mut progress = Progress::new(console, slots, total, before);
+    let mut progress = Progress::new(console, slots, (total, before), format);
     let end = execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?;
     Ok((end, progress.devices_set_aside()))
 }

@@ -82,7 +82,8 @@ impl Cluster {
         cluster.start_controller(&[]);
         (0..NODES).for_each(|node| cluster.start_node(node));
         wait("all nodes are idle", || {
-            cluster.says("sinfo", &["-h", "-N", "-o", "%T"]).matches("idle").count() == NODES
+            cluster.says("sinfo", &["-h", "-N", "-p", "main", "-o", "%T"]).matches("idle").count()
+                == NODES
         });
         cluster
     }
@@ -148,7 +149,7 @@ impl Cluster {
         self.start_controller(args);
         (0..NODES).for_each(|node| self.start_node(node));
         wait("all nodes are back", || {
-            let states = self.says("sinfo", &["-h", "-N", "-o", "%T"]);
+            let states = self.says("sinfo", &["-h", "-N", "-p", "main", "-o", "%T"]);
             let is_back =
                 |state: &&str| ["idle", "mixed", "allocated", "completing"].contains(state);
             states.lines().filter(is_back).count() == NODES
@@ -163,7 +164,8 @@ impl Cluster {
         thread::scope(|scope| {
             scope.spawn(move || {
                 while is_done.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    if self.says("sinfo", &["-h", "-N", "-o", "%T"]).contains("drain") {
+                    if self.says("sinfo", &["-h", "-N", "-p", "main", "-o", "%T"]).contains("drain")
+                    {
                         let all = format!("NodeName=n[0-{}]", NODES - 1);
                         self.ask("scontrol", &["update", &all, "State=RESUME"]);
                     }

@@ -117,9 +117,10 @@ fn go_back(place: &Place, requeues: u32, open: usize, console: &Console) {
         console.say(&format!("{open} stay open: back in the queue {times}, and no more"));
         return;
     }
-    match Cluster.requeue(&place.job) {
-        Ok(()) => console.say(&format!("{open} stay open: back into the queue")),
-        Err(error) => console.warn(&format!("{open} stay open: {error}")),
+    // Before it is asked for: Slurm ends us while it answers.
+    console.say(&format!("{open} stay open: back into the queue"));
+    if let Err(error) = Cluster.requeue(&place.job) {
+        console.warn(&format!("the task does not go back into the queue: {error}"));
     }
 }
 

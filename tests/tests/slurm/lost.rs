@@ -113,9 +113,9 @@ fn jobs_of_another_user_are_in_the_queue_or_unknown() {
     const OTHER: &str = "4242";
     let pretend = Pretend::new();
     assert_eq!(pretend.submit(&[]).code, 0);
-    let mappings =
+    let mut mappings =
         pretend.bench.results().into_iter().filter(|file| file.ends_with("mapping.json"));
-    let mapping = format!("results/{}", mappings.last().unwrap());
+    let mapping = format!("results/{}", mappings.next().unwrap());
     let us = rustix::process::getuid().as_raw();
     let text = pretend.bench.read(&mapping);
     let ours = format!("\"user\":{us},");

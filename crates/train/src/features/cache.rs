@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::fs::TryLockError;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorView};
+use safetensors::tensor::{Metadata, TensorInfo};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::link::Halt;
@@ -116,11 +116,18 @@ impl CacheFile {
         let data = bytes(&features);
         let checksum = blake3::hash(data).to_hex().to_string();
         let shape = features.size().iter().map(|&size| size as usize).collect();
-        let aside = self.path.with_extension("part");
+        let info = TensorInfo { dtype: Dtype::F32, shape, data_offsets: (0, data.len()) };
         let metadata = HashMap::from([(CHECKSUM.to_owned(), checksum)]);
-        let view = TensorView::new(Dtype::F32, shape, data)?;
-        safetensors::serialize_to_file([(TENSOR, view)], Some(metadata), &aside)?;
-        fs::File::open(&aside)?.sync_all()?;
+        let header = Metadata::new(Some(metadata), vec![(TENSOR.to_owned(), info)])?;
+        let mut header = serde_json::to_vec(&header).map_err(io::Error::from)?;
+        // What safetensors' own writers do: the numbers begin at a multiple of eight.
+        header.resize(header.len().next_multiple_of(size_of::<u64>()), b' ');
+        let aside = self.path.with_extension("part");
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        file.write_all(data)?;
+        file.sync_all()?;
         Ok(fs::rename(&aside, &self.path)?)
     }
 }
@@ -236,6 +243,8 @@ mod tests {
         assert!(matches!(file.read(3).unwrap(), Found::Broken(_)));
 
         let intact = fs::read(file.path()).unwrap();
+        let others = safetensors::SafeTensors::deserialize(&intact).unwrap();
+        assert_eq!(others.tensor(TENSOR).unwrap().shape(), [2, 2], "a file that others read too");
         for length in 0..intact.len() {
             fs::write(file.path(), &intact[..length]).unwrap();
             assert!(matches!(file.read(2).unwrap(), Found::Broken(_)), "cut at {length}");

@@ -14,8 +14,8 @@ use stats::level::LevelError;
 use stats::simulation::World;
 use stats::simulation::chain::{Way, chain};
 use stats::simulation::trial::{
-    Size, adaptive_sweep, bootstrap_is_covered, claims, difference_is_covered, score_is_covered,
-    sweep,
+    Looks, Size, adaptive_sweep, bootstrap_is_covered, claims, difference_is_covered,
+    score_is_covered, sweep,
 };
 
 const WORLD: World =
@@ -159,7 +159,9 @@ fn false_claims(trials: u64) -> Result<(), LevelError> {
             }
             let size = Size { seeds: 30, images };
             let claimed = percent(trials / 4, |draw| {
-                Ok(adaptive_sweep(&world, &effects, 3, size, draw)?.iter().any(claims))
+                Ok(adaptive_sweep(&world, &effects, (3, Looks::EverySeed), size, draw)?
+                    .iter()
+                    .any(claims))
             })?;
             println!(" {claimed:.1} |");
         }
@@ -190,7 +192,7 @@ fn power(trials: u64) -> Result<(), LevelError> {
         let ends: Vec<(bool, usize)> = (0..trials / 4)
             .into_par_iter()
             .map(|draw| {
-                let rows = adaptive_sweep(&WORLD, &effects, 3, size, draw)?;
+                let rows = adaptive_sweep(&WORLD, &effects, (3, Looks::EverySeed), size, draw)?;
                 Ok((claims(&rows[0]), rows[0].difference.seeds))
             })
             .collect::<Result<_, LevelError>>()?;

@@ -16,12 +16,16 @@ pub struct Settings {
     pub alpha: f64,
     /// The power for which detectable differences and numbers of seeds are stated.
     pub power: f64,
+    /// Whether to state them: whoever only decides what comes next need not.
+    pub outlook: bool,
     /// Differences below it do not matter to the user; absent: every difference does.
     pub margin: Option<f64>,
     /// Comparisons that the sweep plans, if more than those that have results.
     pub family: usize,
     /// How the number of seeds came about.
     pub replicates: Replicates,
+    /// As many seeds as an adaptive sweep may come to, if that is more than it has.
+    pub at_most: usize,
     /// Names the draws of the permutation test beyond 20 seeds.
     pub seed: u64,
 }
@@ -31,9 +35,11 @@ impl Default for Settings {
         Self {
             alpha: 0.05,
             power: 0.8,
+            outlook: true,
             margin: None,
             family: 0,
             replicates: Replicates::Fixed,
+            at_most: 0,
             seed: 0,
         }
     }
@@ -50,7 +56,7 @@ pub struct Comparison {
     pub equivalence_p: Option<f64>,
     /// The smallest true difference that would have been seen; absent where none would.
     pub detectable: Option<f64>,
-    /// What it would take to see the observed difference.
+    /// What it would take to see the observed difference, where it was not seen.
     pub needed: Option<Needed>,
     /// No number of seeds would show even the largest difference that the interval allows: the test
     /// images are the limit.
@@ -109,6 +115,7 @@ pub fn judge(differences: Vec<Difference>, settings: &Settings) -> Vec<Compariso
         power: settings.power,
         family,
         replicates: settings.replicates,
+        at_most: settings.at_most,
     };
     differences
         .into_iter()
@@ -118,13 +125,22 @@ pub fn judge(differences: Vec<Difference>, settings: &Settings) -> Vec<Compariso
             let mut row = Comparison {
                 p: tested.then_some(adjusted[at]),
                 equivalence_p: equivalence.as_ref().filter(|_| tested).map(|p| p[at]),
-                detectable: power::detectable(&difference, &aim),
-                needed: power::needed(&difference, &aim),
+                detectable: settings
+                    .outlook
+                    .then(|| power::detectable(&difference, &aim))
+                    .flatten(),
+                needed: None,
                 limited_by_images: power::limited_by_images(&difference, &aim),
                 difference,
                 verdict: Verdict::Alike,
             };
             row.verdict = verdict(&row, &aim, settings);
+            if let Verdict::NoEvidence { needed, .. } = &mut row.verdict
+                && settings.outlook
+            {
+                *needed = power::needed(&row.difference, &aim);
+                row.needed = *needed;
+            }
             row
         })
         .collect()
@@ -173,7 +189,7 @@ fn verdict(row: &Comparison, aim: &Aim, settings: &Settings) -> Verdict {
             Verdict::Equivalent { margin, p }
         }
         _ if difference.seeds < aim.seeds_needed() => too_few(None),
-        _ => Verdict::NoEvidence { p, detectable: row.detectable, needed: row.needed },
+        _ => Verdict::NoEvidence { p, detectable: row.detectable, needed: None },
     }
 }
 

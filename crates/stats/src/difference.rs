@@ -104,7 +104,7 @@ pub(crate) enum Sample {
 
 impl PartialEq for Spread {
     fn eq(&self, other: &Self) -> bool {
-        self.variance() == other.variance() && self.df() == other.df()
+        self.variance() == other.variance() && self.by_seeds() == other.by_seeds()
     }
 }
 

@@ -9,6 +9,8 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use crate::distribution::normal_tail;
+
 /// Up to that many seeds all patterns are counted.
 pub const EXACT_SEEDS: usize = 20;
 
@@ -93,6 +95,75 @@ fn signed_sums(values: &[f64]) -> [f64; 256] {
     })
 }
 
+/// Up to that many patterns are counted one by one in [`rejects`].
+const COUNTED: f64 = 512.0;
+
+/// Whether [`sign_flip`] of these differences is at most `alpha`, without a walk through all patterns: for
+/// planning, where it is asked thousands of times.
+pub(crate) fn rejects(differences: &[f64], alpha: f64) -> bool {
+    let side = if differences.iter().sum::<f64>() < 0.0 { -1.0 } else { 1.0 };
+    let mut sizes: Vec<f64> =
+        differences.iter().map(|value| value.abs()).filter(|size| *size > 0.0).collect();
+    let Some(last) = sizes.len().checked_sub(1) else { return false };
+    let against: f64 = differences.iter().map(|value| (-side * value).max(0.0)).sum();
+    let patterns = alpha * 2.0_f64.powf(last as f64);
+    if patterns > COUNTED {
+        let sum = side * differences.iter().sum::<f64>();
+        return 2.0 * saddlepoint_tail(&sizes, sum) <= alpha;
+    }
+    // A pattern is as far from zero if what it turns, against the observed signs, is no more than what
+    // already stands on the other side.
+    sizes.sort_by(f64::total_cmp);
+    let room = against + 1e-9 * sizes.iter().sum::<f64>();
+    count_subsets(&sizes, room, (patterns + 1e-9) as usize).is_some()
+}
+
+/// How many subsets of ascending `sizes`, the empty one included, add up to no more than `room`; absent if
+/// more than `at_most`.
+fn count_subsets(sizes: &[f64], room: f64, at_most: usize) -> Option<usize> {
+    let mut count = 1;
+    for (at, size) in sizes.iter().enumerate() {
+        if count > at_most || *size > room {
+            break;
+        }
+        count += count_subsets(&sizes[at + 1..], room - size, at_most - count)?;
+    }
+    (count <= at_most).then_some(count)
+}
+
+/// P(sum of `sizes` under random signs >= `sum`) by a saddlepoint (Lugannani and Rice, Advances in Applied
+/// Probability 12, 1980; Robinson, Journal of the Royal Statistical Society B 44, 1982).
+fn saddlepoint_tail(sizes: &[f64], sum: f64) -> f64 {
+    let reach: f64 = sizes.iter().sum();
+    if sum >= reach * (1.0 - 1e-9) {
+        return 0.5_f64.powf(sizes.len() as f64);
+    }
+    let squares: f64 = sizes.iter().map(|size| size * size).sum();
+    if sum * sum < 1e-6 * squares {
+        return 0.5;
+    }
+    let slope = |t: f64| sizes.iter().map(|size| size * (t * size).tanh()).sum::<f64>();
+    let mut high = sum / squares;
+    while slope(high) < sum {
+        high *= 2.0;
+    }
+    let t = bisect_few(0.5 * sum / squares, high, |t| slope(t) < sum);
+    let cumulant: f64 = sizes.iter().map(|size| (t * size).cosh().ln()).sum();
+    let curvature: f64 = sizes.iter().map(|size| (size / (t * size).cosh()).powi(2)).sum();
+    let (w, v) = ((2.0 * (t * sum - cumulant)).max(0.0).sqrt(), t * curvature.sqrt());
+    let density = (-0.5 * w * w).exp() / std::f64::consts::TAU.sqrt();
+    normal_tail(w) + density * (1.0 / v - 1.0 / w)
+}
+
+/// Twenty halvings: enough for planning.
+fn bisect_few(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..20 {
+        let middle = 0.5 * (low + high);
+        if below(middle) { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
 /// The fewest seeds at which the test can reach `alpha` at all, Holm's correction over `family`
 /// comparisons included: 2 / 2^k <= alpha / family.
 pub fn seeds_needed(alpha: f64, family: usize) -> usize {
@@ -161,6 +232,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_decision_for_planning_is_that_of_the_test(
+            differences in prop::collection::vec(-0.1..0.2f64, 5..15),
+            alpha in 0.001..0.3f64,
+        ) {
+            let p = sign_flip(&differences, 0);
+            let decided = rejects(&differences, alpha);
+            // Where patterns are not counted the saddlepoint is near, and no more.
+            let near = (p / alpha - 1.0).abs() < 0.03 && alpha * 2.0_f64.powi(differences.len() as i32) > COUNTED;
+            prop_assert!(near || decided == (p <= alpha + 1e-12), "{p} at {alpha}: {decided}");
+        }
+
         #[test]
         fn the_sign_of_the_whole_does_not_matter(
             differences in prop::collection::vec(-0.2..0.2f64, 1..10)

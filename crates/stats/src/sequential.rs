@@ -44,7 +44,8 @@ pub fn anytime_equivalence_p(differences: &[f64], margin: f64) -> f64 {
 /// differences lie beyond that bound.
 pub(crate) fn anytime_images_p(differences: &[f64], spread: &Spread) -> f64 {
     smallest_alpha(|alpha| {
-        anytime_p_beyond(differences, images_bound(spread, alpha / 4.0)) <= alpha / 2.0
+        let (left, bound) = images_part(alpha, spread.images_alone(), spread.image_df());
+        anytime_p_beyond(differences, bound) <= left
     })
 }
 
@@ -102,21 +103,57 @@ fn in_either(games: &[&[f64]]) -> f64 {
 
 /// The capital after each seed, starting from 1, of bets that values are positive.
 fn capital(values: &[f64]) -> Vec<f64> {
-    let mut stakes = STAKES.map(|stake| (stake, 1.0));
-    let (mut squares, mut seen) = (0.0, 0.0);
-    values
-        .iter()
-        .map(|value| {
-            // The scale may use the size of this value: only its sign is the coin.
-            squares += value * value;
-            seen += 1.0;
-            let relative = if squares > 0.0 { value / f64::sqrt(squares / seen) } else { 0.0 };
-            for (stake, capital) in &mut stakes {
-                *capital *= 1.0 + (*stake * relative).tanh();
-            }
-            mean(&stakes.map(|(_, capital)| capital))
-        })
-        .collect()
+    let mut bets = Bets::default();
+    values.iter().map(|value| bets.on(*value)).collect()
+}
+
+/// Bets that values are positive, seed by seed.
+#[derive(Debug, Clone, Copy)]
+struct Bets {
+    capitals: [f64; STAKES.len()],
+    squares: f64,
+    seen: f64,
+}
+
+impl Default for Bets {
+    fn default() -> Self {
+        Self { capitals: [1.0; STAKES.len()], squares: 0.0, seen: 0.0 }
+    }
+}
+
+impl Bets {
+    /// The capital after this value.
+    fn on(&mut self, value: f64) -> f64 {
+        // The scale may use the size of this value: only its sign is the coin.
+        self.squares += value * value;
+        self.seen += 1.0;
+        let relative =
+            if self.squares > 0.0 { value / f64::sqrt(self.squares / self.seen) } else { 0.0 };
+        for (stake, capital) in STAKES.iter().zip(&mut self.capitals) {
+            *capital *= 1.0 + (stake * relative).tanh();
+        }
+        mean(&self.capitals)
+    }
+}
+
+/// After how many differences the rule rejects "the true difference lies between minus and plus `bound`" at
+/// `alpha`; absent if it does not. For planning: the same bets as [`anytime_p`].
+pub(crate) fn rejects_after(
+    differences: impl IntoIterator<Item = f64>,
+    bound: f64,
+    alpha: f64,
+) -> Option<usize> {
+    let (mut above, mut below) = (Bets::default(), Bets::default());
+    differences
+        .into_iter()
+        .position(|value| 0.5 * (above.on(value - bound) + below.on(-value - bound)) >= 1.0 / alpha)
+        .map(|last| last + 1)
+}
+
+/// The part of `alpha` that is left for seeds where the images take theirs, and the bound that the images'
+/// part of a mean of that variance is given.
+pub(crate) fn images_part(alpha: f64, images_alone: f64, image_df: f64) -> (f64, f64) {
+    (alpha / 2.0, t_upper(alpha / 4.0, image_df) * images_alone.sqrt())
 }
 
 #[cfg(test)]
@@ -162,6 +199,16 @@ mod tests {
     #[test]
     fn more_comparisons_need_more_seeds() {
         assert_eq!([1, 2, 4, 8].map(|family| seeds_needed(0.05, family)), [7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn a_decision_for_planning_is_that_of_the_rule() {
+        let differences = [0.02, 0.03, -0.01, 0.04, 0.02, 0.05, 0.01, 0.03, 0.02, 0.04, 0.03];
+        for alpha in [0.2, 0.05, 0.01, 0.001] {
+            let first = (1..=differences.len())
+                .find(|seeds| anytime_p_beyond(&differences[..*seeds], 0.005) <= alpha);
+            assert_eq!(rejects_after(differences, 0.005, alpha), first, "{alpha}");
+        }
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn probit(p: f64) -> f64 {
 }
 
 /// Standard normal draws (Box and Muller, Annals of Mathematical Statistics 29, 1958).
-fn normals(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
+pub(crate) fn normals(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
     (0..count)
         .map(|_| {
             let (radius, angle): (f64, f64) = (rng.random(), rng.random());

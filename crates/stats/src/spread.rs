@@ -1,7 +1,7 @@
 //! How far a mean may lie from the truth, by seeds and by images.
 
 use crate::crossed::{Crossed, mean, variance};
-use crate::distribution::{chi_squared_nodes, t_tail};
+use crate::distribution::{chi_squared_nodes, falls_to, t_tail};
 
 /// Estimated variances of a mean, by their source, and how well each is known.
 ///
@@ -19,6 +19,9 @@ pub(crate) struct Spread {
     residual: f64,
     /// Variance of the mean by the spread of image means.
     by_images: f64,
+    /// The part of `by_images` that images alone have by what was found, without what is added for the images
+    /// that were not seen.
+    images_found: f64,
     /// Degrees of freedom of `by_seeds`; none at one seed.
     seed_df: Option<f64>,
     /// Degrees of freedom of `by_images`; infinite where it is not estimated.
@@ -33,7 +36,8 @@ impl Spread {
         (by_images, image_df): (f64, f64),
     ) -> Self {
         let nodes = seed_df.map_or_else(|| vec![(1.0, 1.0)], chi_squared_nodes);
-        Self { by_seeds, residual, by_images, seed_df, image_df, nodes }
+        let images_found = (by_images - residual).max(0.0);
+        Self { by_seeds, residual, by_images, images_found, seed_df, image_df, nodes }
     }
 
     /// Of the mean of a table. `reach` adds two images to the estimate of the images' variance, one that
@@ -50,11 +54,13 @@ impl Spread {
         };
         let cells = k * n;
         let seed_df = (k > 1.0).then_some(k - 1.0);
-        Self::new(
+        let spread = Self::new(
             (squares.seeds / cells, seed_df),
             squares.residual / cells,
             (images.max(squares.residual) / cells, (n - 1.0).max(1.0)),
-        )
+        );
+        let images_found = (squares.images - squares.residual).max(0.0) / cells;
+        Self { images_found, ..spread }
     }
 
     /// Of the mean of one value for each seed; `by_images` is the variance that the images add, known
@@ -70,39 +76,36 @@ impl Spread {
         (self.by_seeds - self.residual).max(0.0) + self.by_images
     }
 
-    /// Satterthwaite's degrees of freedom of [`Spread::variance`], for planning.
-    pub(crate) fn df(&self) -> f64 {
-        let seeds = self.seed_df.map_or(0.0, |df| self.by_seeds * self.by_seeds / df);
-        let images = self.by_images * self.by_images / self.image_df;
-        let total = self.variance();
-        if seeds + images > 0.0 {
-            (total * total / (seeds + images)).max(1.0)
-        } else {
-            f64::INFINITY
-        }
+    /// With other variances, for planning: of the mean by the spread of seed means, which contains
+    /// `residual`, and of the images alone.
+    pub(crate) fn planned(
+        seeds: usize,
+        (by_seeds, residual): (f64, f64),
+        (images_alone, image_df): (f64, f64),
+    ) -> Self {
+        let seed_df = (seeds > 1).then_some(seeds as f64 - 1.0);
+        Self::new((by_seeds, seed_df), residual, (images_alone + residual, image_df))
     }
 
-    /// Variance and degrees of freedom with `wanted` seeds in place of `seeds`, on the same number of
-    /// images.
-    pub(crate) fn planned(&self, seeds: usize, wanted: usize) -> (f64, f64) {
-        let scale = seeds as f64 / wanted as f64;
-        let residual = self.residual * scale;
-        let by_seeds = self.by_seeds.max(self.residual) * scale;
-        let by_images = self.images_alone() + residual;
-        let planned = Self {
-            by_seeds,
-            residual,
-            by_images,
-            seed_df: Some(wanted as f64 - 1.0),
-            image_df: self.image_df,
-            nodes: Vec::new(),
-        };
-        (planned.variance(), planned.df())
+    /// The same with another variance by the spread of seed means.
+    pub(crate) fn with_seeds(&self, by_seeds: f64) -> Self {
+        Self { by_seeds, ..self.clone() }
+    }
+
+    /// Variance of the mean by the spread of seed means, and the part of it that seeds and images do not
+    /// explain.
+    pub(crate) fn by_seeds(&self) -> (f64, f64) {
+        (self.by_seeds, self.residual)
     }
 
     /// The variance that no number of seeds takes away.
     pub(crate) fn images_alone(&self) -> f64 {
         (self.by_images - self.residual).max(0.0)
+    }
+
+    /// The part of [`Spread::images_alone`] that was found, without what is added for images not seen.
+    pub(crate) fn images_found(&self) -> f64 {
+        self.images_found
     }
 
     /// Degrees of freedom of the images' variance; infinite where it is not estimated.
@@ -141,29 +144,7 @@ impl Spread {
         if sd == 0.0 {
             return 0.0;
         }
-        let (mut low, mut high) = (0.0, 2.0 * sd);
-        while self.tail(high) > tail {
-            low = high;
-            high *= 2.0;
-        }
-        // The Illinois method (Dowell, Jarratt, BIT 11, 1971) on the logarithm of the tail.
-        let gap = |distance: f64| (self.tail(distance).max(1e-300) / tail).ln();
-        let (mut at_low, mut at_high) = (gap(low), gap(high));
-        for _ in 0..60 {
-            let next = (low * at_high - high * at_low) / (at_high - at_low);
-            let at_next = gap(next);
-            if at_next.abs() < 1e-10 {
-                return next;
-            }
-            if (at_next > 0.0) == (at_low > 0.0) {
-                (low, at_low) = (next, at_next);
-                at_high *= 0.5;
-            } else {
-                (high, at_high) = (next, at_next);
-                at_low *= 0.5;
-            }
-        }
-        0.5 * (low + high)
+        falls_to(tail, 2.0 * sd, |distance| self.tail(distance))
     }
 }
 

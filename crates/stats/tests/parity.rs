@@ -9,7 +9,6 @@ use stats::holm;
 use stats::importance::importance;
 use stats::interval::{Interval, clopper_pearson};
 use stats::level::{Level, PerImage, PerSeed};
-use stats::power::{Aim, detectable};
 use stats::rank::rank_correlation;
 use stats::score::score;
 use stats::two_models::{fisher, mcnemar, newcombe};
@@ -109,10 +108,6 @@ fn paired_scores() {
         let Evidence::Settings(evidence) = found.evidence else { panic!("{found:?}") };
         assert_close(evidence.seeds_p, number("sign_flip"), 1e-9, "sign flips");
         assert_close(evidence.spread_p, number("t_p"), 1e-8, "paired t");
-        let aim = Aim { alpha: 0.05, power: 0.8, family: 1, replicates: Replicates::Fixed };
-        if let Some(ours) = detectable(&found, &aim) {
-            assert_close(ours, number("detectable"), 1e-6, "detectable");
-        }
         let settings = Settings { margin: Some(0.05), ..Settings::default() };
         let (level, baseline) = (per_seed(&case["level"]), per_seed(&case["baseline"]));
         let rows = compare(&baseline, &[level], &settings).unwrap();

@@ -6,13 +6,15 @@
 use rayon::prelude::*;
 use stats::chosen::By;
 use stats::compare::Settings;
+use stats::difference::Replicates;
 use stats::importance::importance;
 use stats::level::LevelError;
+use stats::power::{Aim, detectable};
 use stats::selection::selection;
 use stats::simulation::World;
 use stats::simulation::chain::chain;
 use stats::simulation::trial::{
-    Size, adaptive_sweep, claims, difference_is_covered, score_is_covered, sweep,
+    Looks, Size, adaptive_sweep, claims, difference_is_covered, score_is_covered, sweep,
 };
 
 const WORLD: World =
@@ -93,7 +95,9 @@ fn looking_after_every_seed_rarely_claims_what_is_not_there() {
     for own_images in [0.0, 1.0] {
         let world = World { own_images, ..WORLD };
         let claimed = share(trials, |draw| {
-            Ok(adaptive_sweep(&world, &[0.0], 3, size, draw)?.iter().any(claims))
+            Ok(adaptive_sweep(&world, &[0.0], (3, Looks::EverySeed), size, draw)?
+                .iter()
+                .any(claims))
         });
         assert!(claimed <= 0.05 + slack(trials) / 3.0, "{own_images}: {claimed}");
     }
@@ -110,6 +114,53 @@ fn a_large_effect_is_found_and_a_detectable_one_mostly() {
     };
     assert!(found(0.1) > 0.95, "{}", found(0.1));
     assert!((0.3..0.999).contains(&found(0.06)), "{}", found(0.06));
+}
+
+/// A study says what it would have seen four times in five; another one of the same kind is then drawn
+/// in which just that is there.
+fn seen_of_what_is_told(trials: u64, levels: usize, size: Size, replicates: Replicates) -> f64 {
+    let aim = Aim { alpha: 0.05, power: 0.8, family: levels, replicates, at_most: size.seeds };
+    let study = |first: f64, draw: u64| {
+        let mut effects = vec![0.0; levels];
+        effects[0] = first;
+        let world = World { accuracy: 0.45, ..WORLD };
+        let settings = Settings { outlook: false, ..Settings::default() };
+        let rows = match replicates {
+            Replicates::Fixed => sweep(&world, &effects, size, &settings, draw),
+            Replicates::Adaptive => {
+                adaptive_sweep(&world, &effects, (3, Looks::AQuarterMore), size, draw)
+            }
+        };
+        rows.unwrap().swap_remove(0)
+    };
+    let seen: Vec<bool> = (0..trials)
+        .into_par_iter()
+        .filter_map(|draw| {
+            let told = detectable(&study(0.0, draw).difference, &aim)?;
+            Some(claims(&study(told, trials + draw)))
+        })
+        .collect();
+    assert!(seen.len() as f64 > 0.9 * trials as f64, "{} of {trials} say", seen.len());
+    seen.iter().filter(|seen| **seen).count() as f64 / seen.len() as f64
+}
+
+#[test]
+fn what_is_told_to_be_seen_four_times_in_five_is() {
+    let (fixed, adaptive) = (Replicates::Fixed, Replicates::Adaptive);
+    for (replicates, levels, seeds, images, trials) in [
+        (fixed, 1, 7, 400, 400),
+        (fixed, 1, 10, 400, 400),
+        (fixed, 3, 10, 300, 300),
+        (fixed, 1, 20, 200, 400),
+        (adaptive, 1, 12, 200, 200),
+        (adaptive, 1, 20, 150, 200),
+    ] {
+        let seen = seen_of_what_is_told(trials, levels, Size { seeds, images }, replicates);
+        // Two standard errors of 80 %.
+        let slack = 2.0 * (0.8 * 0.2 / trials as f64).sqrt();
+        let allowed = 0.75 - slack..=0.85 + slack;
+        assert!(allowed.contains(&seen), "{replicates:?}, {levels} levels, {seeds} seeds: {seen}");
+    }
 }
 
 #[test]

@@ -63,7 +63,8 @@ pub fn plan<E>(
 ) -> Result<Plan, StrategyError<E>> {
     let runs = &mut Runs { run: &mut run };
     let comparisons = comparisons(sweep);
-    let rules = Rules { comparisons, margin: sweep.margin, replicates: sweep.replicates };
+    let (margin, replicates) = (sweep.margin, sweep.replicates);
+    let rules = Rules { comparisons, margin, replicates, outlook: false };
     let Chain { rows, stages, to_come } = match sweep.strategy {
         Strategy::Chain { switch, choose_by } if !sweep.factors.is_empty() => {
             chain(sweep, (switch, choose_by), &rules, runs, evidence)?

@@ -74,6 +74,15 @@ pub fn sweep(
     Ok(compare(&levels[0], &levels[1..], settings).unwrap_or_default())
 }
 
+/// When an adaptive sweep looks at its results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// After every seed: the hardest for a rule that must not be fooled by looking.
+    EverySeed,
+    /// After a quarter more seeds, as `sweep run` does.
+    AQuarterMore,
+}
+
 /// The rows of an adaptive sweep where it stops: every level gets seeds until [`next`] says otherwise;
 /// `size.seeds` is the maximum.
 ///
@@ -82,13 +91,14 @@ pub fn sweep(
 pub fn adaptive_sweep(
     world: &World,
     effects: &[f64],
-    min: usize,
+    (min, looks): (usize, Looks),
     size: Size,
     draw: u64,
 ) -> Result<Vec<Comparison>, LevelError> {
     let effects: Vec<f64> = std::iter::once(0.0).chain(effects.iter().copied()).collect();
     let runs = world.runs(&effects, size.seeds, size.images, draw)?;
-    let settings = Settings { replicates: Replicates::Adaptive, ..Settings::default() };
+    let settings =
+        Settings { replicates: Replicates::Adaptive, outlook: false, ..Settings::default() };
     let first = |level: &PerImage, seeds: usize| -> Result<Level, LevelError> {
         let rows = (0..seeds).map(|seed| level.table().row(seed).to_vec()).collect();
         Ok(Level::PerImage(PerImage::from_shares(level.seeds()[..seeds].to_vec(), rows)?))
@@ -105,7 +115,11 @@ pub fn adaptive_sweep(
         let mut more = false;
         for (row, seeds) in rows.iter().zip(&mut seeds) {
             if next(row, min, size.seeds) == Next::AnotherSeed {
-                *seeds += 1;
+                let step = match looks {
+                    Looks::EverySeed => 1,
+                    Looks::AQuarterMore => (*seeds / 4).max(1),
+                };
+                *seeds = (*seeds + step).min(size.seeds);
                 more = true;
             }
         }

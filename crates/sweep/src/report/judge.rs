@@ -70,12 +70,19 @@ pub(crate) struct Rules {
     pub(crate) comparisons: usize,
     pub(crate) margin: Option<f64>,
     pub(crate) replicates: Replicates,
+    /// Whether to say what such a sweep can see: a report does, what decides the next run need not.
+    pub(crate) outlook: bool,
 }
 
 impl Rules {
     /// Those of a plan.
     pub(crate) fn of(plan: &Plan) -> Self {
-        Self { comparisons: plan.comparisons, margin: plan.margin, replicates: plan.replicates }
+        Self {
+            comparisons: plan.comparisons,
+            margin: plan.margin,
+            replicates: plan.replicates,
+            outlook: true,
+        }
     }
 
     pub(crate) fn replicates(&self) -> difference::Replicates {
@@ -92,6 +99,8 @@ impl Rules {
             family,
             margin: self.margin,
             replicates: self.replicates(),
+            outlook: self.outlook,
+            at_most: self.replicates.range().1 as usize,
             ..Settings::default()
         }
     }

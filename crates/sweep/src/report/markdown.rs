@@ -4,6 +4,7 @@ mod strategy;
 
 use std::fmt::Write as _;
 
+use spec::sweep::Replicates;
 use stats::interval::{Covers, Interval};
 
 use super::document::{Block, Document};
@@ -323,9 +324,13 @@ fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
         (Some(least), Some(most)) => {
             let (least, most) = (format.difference(least), format.difference(most));
             let size = if least == most { least } else { format!("{least} to {most}") };
+            let within = match table.replicates {
+                Replicates::Fixed { .. } => String::new(),
+                Replicates::UntilDecided { max, .. } => format!(" within {max} seeds"),
+            };
             let _ = write!(
                 text,
-                " A true difference of {size}{} would have been seen four times in five.",
+                " A true difference of {size}{} would have been seen four times in five{within}.",
                 format.unit(),
             );
         }

@@ -145,7 +145,8 @@ mod tests {
         };
         let knowns: Vec<Option<Known>> =
             levels.iter().map(|scores| scores.as_ref().and_then(known)).collect();
-        let rules = Rules { comparisons: 4, margin: None, replicates: Replicates::default() };
+        let replicates = Replicates::default();
+        let rules = Rules { comparisons: 4, margin: None, replicates, outlook: false };
         choose(&rows, &knowns, switch, &rules)
     }
 

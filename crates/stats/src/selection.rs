@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::bootstrap::pigeonhole;
 use crate::difference::PairError;
+use crate::distribution::normal_tail;
 use crate::level::PerImage;
 
 /// Resamples drawn.
@@ -109,9 +110,27 @@ fn best_of(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
 }
 
+/// How many standard deviations the highest of so many independent normal draws lies above their mean, on
+/// average (Tippett, Biometrika 17, 1925).
+pub fn expected_maximum(draws: usize) -> f64 {
+    let step = 1e-3;
+    let grid = (1..=10_000).map(|at| step * (f64::from(at) - 0.5));
+    // The mean of a variable is the area above its distribution function, less that below it left of 0.
+    let below = |x: f64| (1.0 - normal_tail(x)).powf(draws as f64);
+    grid.map(|x| step * ((1.0 - below(x)) - below(-x))).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_of_many_lies_where_tippett_found_it() {
+        for (draws, expected) in [(1, 0.0), (2, 0.564_19), (10, 1.538_75), (100, 2.507_59)] {
+            let found = expected_maximum(draws);
+            assert!((found - expected).abs() < 1e-4, "{draws}: {found}");
+        }
+    }
 
     #[test]
     fn a_clear_winner_owes_nothing_to_the_choice() {

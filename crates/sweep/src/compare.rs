@@ -8,14 +8,14 @@ mod side;
 
 use serde::Serialize;
 use stats::compare::{Comparison, Settings};
-use stats::difference::Difference;
+use stats::difference::{Difference, Replicates};
 use stats::score::{Score, score};
 use stats::verdict::Verdict;
 
 use crate::report::{Entry, Known, Measured, known, measured};
 use crate::settings::{self, Change};
 
-pub(crate) use judged::{difference_of, judged, lost};
+pub(crate) use judged::{difference_of, judged, lost, replicates};
 pub use markdown::markdown;
 use side::{Matched, matched};
 pub use side::{NothingInCommon, Side};
@@ -32,6 +32,10 @@ pub struct Compared {
     pub to: String,
     /// Differences below it do not matter, a fraction; absent: every difference does.
     pub margin: Option<f64>,
+    /// Over how many comparisons Holm's correction went: the rows here, each once.
+    pub family: usize,
+    /// Whether results decided how many seeds some row has: p-values are then those of the sequential rule.
+    pub adaptive: bool,
     /// The rows that both have.
     pub rows: Vec<Pair>,
     /// The rows that only the first has.
@@ -142,10 +146,12 @@ impl Compared {
 /// When the two have no row in common.
 pub fn compare(from: &Side, to: &Side, margin: Option<f64>) -> Result<Compared, NothingInCommon> {
     let Matched { pairs, only_from, only_to } = matched(from, to)?;
-    let settings =
-        Settings { alpha: 1.0 - CONFIDENCE, family: pairs.len(), margin, ..Settings::default() };
     let sides: Vec<[&[&Entry]; 2]> =
         pairs.iter().map(|(_, from, to)| [from.as_slice(), to.as_slice()]).collect();
+    let replicates = replicates(&sides);
+    let family = pairs.len();
+    let alpha = 1.0 - CONFIDENCE;
+    let settings = Settings { alpha, family, margin, replicates, ..Settings::default() };
     let judged = judged(&sides, &settings, paired);
     let rows = pairs.iter().zip(judged).map(|((row, from, to), judged)| {
         let (comparison, why_not) = match judged {
@@ -159,6 +165,8 @@ pub fn compare(from: &Side, to: &Side, margin: Option<f64>) -> Result<Compared, 
         from: from.name.clone(),
         to: to.name.clone(),
         margin,
+        family,
+        adaptive: replicates == Replicates::Adaptive,
         only_from,
         only_to,
     })
@@ -174,14 +182,14 @@ fn stands_in(side: &[&Entry]) -> bool {
     side.iter().any(|entry| entry.stand_in)
 }
 
-fn paired(from: &[&Entry], to: &[&Entry], confidence: f64) -> Result<Difference, WhyNot> {
+fn paired(from: &[&Entry], to: &[&Entry], settings: &Settings) -> Result<Difference, WhyNot> {
     if [from, to].map(known_of).iter().any(Option::is_none) {
         return Err(WhyNot::NothingFinished);
     }
     if stands_in(from) || stands_in(to) {
         return Err(WhyNot::RandomWeights);
     }
-    difference_of(from, to, confidence)
+    difference_of(from, to, settings)
 }
 
 fn pair(
@@ -202,8 +210,12 @@ fn pair(
     let changed = same.iter().filter(|(before, after)| before.finished() != after.finished());
     let asked = |side: &[&Entry]| side.iter().find_map(|entry| entry.asked.clone());
     let (before, after) = (asked(from), asked(to));
-    let semantics =
-        [before.as_ref(), after.as_ref()].map(|asked| asked.and_then(settings::semantics));
+    // Of runs that have not begun there is nothing to tell.
+    let semantics = before
+        .as_ref()
+        .zip(after.as_ref())
+        .map(|(one, other)| [one, other].map(settings::semantics))
+        .filter(|[one, other]| one != other);
     let scored = |side: &[&Entry]| known_of(side).map(|known| score(&known.level, CONFIDENCE));
     let finished = |side: &[&Entry]| side.iter().filter(|entry| entry.finished().is_some()).count();
     Pair {
@@ -220,6 +232,6 @@ fn pair(
             .zip(after)
             .map(|(one, other)| settings::changes(&one, &other))
             .unwrap_or_default(),
-        semantics: (semantics[0] != semantics[1]).then_some(semantics),
+        semantics,
     }
 }

@@ -5,7 +5,7 @@ mod given;
 mod markdown;
 mod report;
 
-pub use file::{FileError, Line, read};
+pub use file::{Expects, FileError, Line, read};
 pub use given::{Given, NoScore};
 pub use markdown::markdown;
-pub use report::{Against, Report, ReportError, ScoredRow, report};
+pub use report::{Against, Decided, Report, ReportError, ScoredRow, report};

@@ -179,6 +179,16 @@ impl Row {
         }
     }
 
+    /// Which of its replicates will never have a score, and why not, as in `3 of 10 diverged`; what waits or
+    /// was interrupted is still to come.
+    pub fn lost(&self) -> Option<String> {
+        let lost =
+            self.unfinished.iter().filter(|(how, _)| how != "waiting" && how != "interrupted");
+        let words: Vec<String> =
+            lost.map(|(how, count)| format!("{count} of {} {how}", self.seeds)).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+
     /// How many seeds finished.
     pub fn finished(&self) -> usize {
         self.seeds - self.unfinished.iter().map(|(_, count)| count).sum::<usize>()

@@ -7,6 +7,7 @@ use spec::record::Plan;
 use spec::run_id::RunId;
 
 use super::count;
+use crate::settings::shell_word;
 
 /// More rows than these are only counted.
 const MOST: usize = 8;
@@ -47,7 +48,10 @@ fn moved(before: &Plan, now: &Plan) -> String {
 fn same_rows(before: &Plan, now: &Plan) -> String {
     let sets = |plan: &Plan| match plan.overrides.as_slice() {
         [] => "no --set".to_owned(),
-        overrides => format!("--set {}", overrides.join(" --set ")),
+        overrides => {
+            let words: Vec<String> = overrides.iter().map(|set| shell_word(set)).collect();
+            format!("--set {}", words.join(" --set "))
+        }
     };
     let why = match before.overrides == now.overrides {
         true => "other settings of the baseline, images or weights".to_owned(),
@@ -122,6 +126,41 @@ mod tests {
             stages: Vec::new(),
             to_come: Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_same_rows_with_other_runs_say_why() {
+        let before = plan(&[16, 32]);
+        let mut now = plan(&[16, 32]);
+        for row in &mut now.rows {
+            for run in &mut row.runs {
+                run.run = RunId::from_digest([99; 32]);
+            }
+        }
+        let told = |now: &Plan| changes(&before, now).unwrap();
+        let end = "the same rows, with other settings of the baseline, images or weights";
+        assert!(told(&now).ends_with(end), "{}", told(&now));
+        now.overrides = vec!["epochs=3".to_owned(), "train.name=a b".to_owned()];
+        let end = "the same rows, with --set epochs=3 --set 'train.name=a b' in place of no --set";
+        assert!(told(&now).ends_with(end), "{}", told(&now));
+    }
+
+    #[test]
+    fn another_file_of_the_same_name_is_named() {
+        let (mut before, mut now) = (plan(&[16, 32]), plan(&[16, 32, 64]));
+        let title = |before: &Plan, now: &Plan| {
+            changes(before, now).unwrap().lines().next().unwrap_or_default().to_owned()
+        };
+        let plain = "batch_size: another plan than before; results stay";
+        before.file = Some("a/batch_size.toml".into());
+        assert_eq!(title(&before, &now), plain, "older plans name no file");
+        now.file = Some("a/batch_size.toml".into());
+        assert_eq!(title(&before, &now), plain);
+        now.file = Some("b/batch_size.toml".into());
+        assert_eq!(
+            title(&before, &now),
+            "batch_size: another plan than before, from b/batch_size.toml in place of a/batch_size.toml; results stay"
+        );
     }
 
     #[test]

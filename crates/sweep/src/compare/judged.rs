@@ -15,13 +15,13 @@ use crate::report::{Entry, Known};
 pub(crate) fn judged(
     rows: &[[&[&Entry]; 2]],
     settings: &Settings,
-    paired: impl Fn(&[&Entry], &[&Entry], f64) -> Result<Difference, WhyNot>,
+    paired: impl Fn(&[&Entry], &[&Entry], &Settings) -> Result<Difference, WhyNot>,
 ) -> Vec<Result<Comparison, WhyNot>> {
     let mut differences: Vec<([Vec<&Path>; 2], Difference)> = Vec::new();
     let places: Vec<Result<usize, WhyNot>> = rows
         .iter()
         .map(|sides| {
-            let difference = paired(sides[0], sides[1], 1.0 - settings.alpha)?;
+            let difference = paired(sides[0], sides[1], settings)?;
             let runs = sides.map(|side| side.iter().map(|entry| entry.dir.root()).collect());
             let known = differences.iter().position(|(other, _)| *other == runs);
             Ok(known.unwrap_or_else(|| {
@@ -34,6 +34,16 @@ pub(crate) fn judged(
     places.into_iter().map(|place| place.map(|place| comparisons[place].clone())).collect()
 }
 
+/// How the number of seeds of these sides came about: where results decided it in one of their rows, all p-values are
+/// those that hold however often one looks.
+pub(crate) fn replicates(sides: &[[&[&Entry]; 2]]) -> Replicates {
+    let mut entries = sides.iter().flatten().flat_map(|side| side.iter());
+    match entries.any(|entry| entry.adaptive) {
+        true => Replicates::Adaptive,
+        false => Replicates::Fixed,
+    }
+}
+
 /// Second minus first, by the seeds that both have.
 ///
 /// # Errors
@@ -41,7 +51,7 @@ pub(crate) fn judged(
 pub(crate) fn difference_of(
     from: &[&Entry],
     to: &[&Entry],
-    confidence: f64,
+    settings: &Settings,
 ) -> Result<Difference, WhyNot> {
     let finished = |side: &[&Entry]| known_of(side).ok_or(WhyNot::NothingFinished);
     let (before, after): (Known, Known) = (finished(from)?, finished(to)?);
@@ -53,7 +63,7 @@ pub(crate) fn difference_of(
     if on(from) != on(to) || other_images {
         return Err(WhyNot::OtherImages);
     }
-    difference(&after.level, &before.level, confidence, Replicates::Fixed, 0)
+    difference(&after.level, &before.level, 1.0 - settings.alpha, settings.replicates, 0)
         .map_err(|_| WhyNot::NoSeedInCommon)
 }
 

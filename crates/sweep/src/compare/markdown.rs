@@ -12,7 +12,7 @@ use crate::settings::{Change, shown};
 
 /// The comparison as Markdown.
 pub fn markdown(compared: &Compared, format: ScoreFormat) -> String {
-    let Compared { from, to, margin, rows, only_from, only_to } = compared;
+    let Compared { from, to, margin, family, adaptive, rows, only_from, only_to } = compared;
     let mut text = format!("# {from} -> {to}\n\n");
     let cells: Vec<[String; 7]> = rows.iter().map(|pair| cells(pair, format)).collect();
     let headings = [
@@ -28,11 +28,22 @@ pub fn markdown(compared: &Compared, format: ScoreFormat) -> String {
     let mut paragraph = |words: String| {
         let _ = write!(text, "\n{words}\n");
     };
-    paragraph(
-        "Differences are after minus before, paired by seed, and by image where the images are the same; p is \
-         Holm's over all rows."
+    let over = match family {
+        1 => "p is of this comparison alone: of a row that was picked out of several for its results it is too \
+              small"
             .to_owned(),
-    );
+        family => format!("p is Holm's over the {family} rows compared here, and over no others"),
+    };
+    paragraph(format!(
+        "Differences are after minus before, paired by seed, and by image where the images are the same; {over}."
+    ));
+    if *adaptive {
+        paragraph(
+            "Results decided how many seeds there are: p holds however often one looks (a sequential rule, \
+             docs/statistics.md), and is larger than that of as many seeds set beforehand."
+                .to_owned(),
+        );
+    }
     if let Some(margin) = margin {
         let (size, unit) = (format.difference(*margin), format.unit());
         paragraph(format!("Differences below {size}{unit} do not matter: --margin."));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Given, NoScore};
@@ -32,6 +32,22 @@ pub struct Line {
     pub against: String,
     /// What was concluded from that comparison.
     pub conclusion: String,
+    /// What the comparison must come to for that; absent where the file does not say.
+    pub expects: Option<Expects>,
+}
+
+/// What a conclusion expects of the row beside the one that it is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expects {
+    /// It scores higher.
+    Better,
+    /// It scores lower.
+    Worse,
+    /// The two do not differ.
+    Same,
+    /// What it changes hangs on another factor's level, which takes runs with both to tell.
+    Linked,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +68,8 @@ struct Written {
     against: String,
     #[serde(default)]
     conclusion: String,
+    #[serde(default)]
+    expects: Option<Expects>,
 }
 
 /// A file of scores that cannot be read.
@@ -61,7 +79,7 @@ pub enum FileError {
     #[error("{} is no file of scores: {cause}", file.display())]
     #[diagnostic(help(
         "it is a CSV with a header: `score`, and `run`, or `sweep`, `factor`, `level` and `seed`; for a report \
-         also `against` and `conclusion`: see docs/tables.md"
+         also `against`, `conclusion` and `expects` (better, worse, same or linked): see docs/tables.md"
     ))]
     Table {
         /// The file.
@@ -119,6 +137,7 @@ pub fn read(file: &Path) -> Result<Vec<Line>, FileError> {
             given: written.score,
             against: written.against,
             conclusion: written.conclusion,
+            expects: written.expects,
         });
     }
     Ok(lines)

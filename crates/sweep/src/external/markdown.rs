@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use stats::interval::Interval;
+use stats::selection::expected_maximum;
 
-use super::{Against, Report, ScoredRow};
+use super::{Against, Decided, Expects, Report, ScoredRow};
 use crate::report::ScoreFormat;
 use crate::report::grid::from_rows;
 
@@ -86,7 +87,7 @@ fn named(row: &ScoredRow, from: &ScoredRow) -> String {
 /// Every comparison in words, those that hold first; then what was concluded from several.
 fn conclusions(report: &Report, format: ScoreFormat) -> String {
     let mut lines: Vec<(bool, String)> = Vec::new();
-    let mut told: Vec<(&str, usize, usize)> = Vec::new();
+    let mut told: Vec<(&str, Vec<&Against>)> = Vec::new();
     for row in &report.rows {
         let Some(against) = &row.against else { continue };
         let Against { difference, adjusted, holds, possible, conclusion, .. } = against;
@@ -111,12 +112,9 @@ fn conclusions(report: &Report, format: ScoreFormat) -> String {
             ),
         ));
         if !conclusion.is_empty() {
-            match told.iter_mut().find(|(known, ..)| known == conclusion) {
-                Some((_, held, count)) => {
-                    *held += usize::from(*holds);
-                    *count += usize::from(*possible);
-                }
-                None => told.push((conclusion, usize::from(*holds), usize::from(*possible))),
+            match told.iter_mut().find(|(known, _)| known == conclusion) {
+                Some((_, rests_on)) => rests_on.push(against),
+                None => told.push((conclusion, vec![against])),
             }
         }
     }
@@ -125,16 +123,81 @@ fn conclusions(report: &Report, format: ScoreFormat) -> String {
     if !told.is_empty() {
         text.push_str("\nWhat was concluded:\n");
     }
-    for (conclusion, held, count) in told {
-        let mark = match held {
-            0 if count == 0 => "cannot be judged".to_owned(),
-            0 => "not supported".to_owned(),
-            held if held == count => "supported, of these models".to_owned(),
-            held => format!("supported by {held} of its {count} comparisons, of these models"),
-        };
-        let _ = writeln!(text, "- \"{conclusion}\": {mark}");
+    for (conclusion, rests_on) in told {
+        let _ = writeln!(text, "- \"{conclusion}\": {}", of_conclusion(&rests_on));
     }
     text
+}
+
+/// What the numbers say of a conclusion that rests on these comparisons.
+fn of_conclusion(rests_on: &[&Against]) -> String {
+    let count = |is: &dyn Fn(&Against) -> bool| rests_on.iter().filter(|one| is(one)).count();
+    let all = rests_on.len();
+    let supported = count(&|one| one.decided == Some(Decided::Supported));
+    let contradicted = count(&|one| one.decided == Some(Decided::Contradicted));
+    let of = |many: usize| match all {
+        1 => String::new(),
+        _ if many == all => format!(" by all of its {all} comparisons"),
+        _ => format!(" by {many} of its {all} comparisons"),
+    };
+    let rest = match all - supported - contradicted {
+        0 => String::new(),
+        _ => format!("; else {}", why_not_decided(rests_on)),
+    };
+    match (supported, contradicted) {
+        (0, 0) => why_not_decided(rests_on),
+        (_, 0) => format!("**supported**{}, of these models{rest}", of(supported)),
+        (0, _) => format!("**contradicted**{}, of these models{rest}", of(contradicted)),
+        _ => format!(
+            "**supported**{}, **contradicted**{}, of these models{rest}",
+            of(supported),
+            of(contradicted)
+        ),
+    }
+}
+
+/// Why comparisons that are not decided are not.
+fn why_not_decided(rests_on: &[&Against]) -> String {
+    let why = |one: &&&Against| match (one.decided, one.possible, one.expects) {
+        (Some(Decided::Supported | Decided::Contradicted), ..) => None,
+        (_, false, _) => Some("one score is impossible"),
+        (_, _, Some(Expects::Linked)) => Some("no row changes both factors"),
+        (_, _, Some(Expects::Same)) => Some("a difference that is not seen may still be there"),
+        (_, _, Some(_)) => Some("chance can do as much"),
+        (_, _, None) => Some("`expects` does not say what it takes"),
+    };
+    let mut words: Vec<&str> = rests_on.iter().filter_map(|one| why(&one)).collect();
+    words.sort_unstable();
+    words.dedup();
+    format!("**not decided** ({})", words.join("; "))
+}
+
+/// What the highest score owes to its being the highest of so many.
+fn highest(report: &Report, format: ScoreFormat) -> Option<String> {
+    let best =
+        report.rows.iter().max_by(|one, other| one.score.mean.total_cmp(&other.score.mean))?;
+    // A configuration that stands in several tables has the same score in each.
+    let mut scores: Vec<u64> = report.rows.iter().map(|row| row.score.mean.to_bits()).collect();
+    scores.sort_unstable();
+    scores.dedup();
+    if scores.len() < 3 || best.runs > 1 {
+        return None;
+    }
+    let score = best.score.mean;
+    let error = (score * (1.0 - score) / report.images as f64).sqrt();
+    let above = error * expected_maximum(scores.len());
+    Some(format!(
+        "The highest of {} different scores is {}, {}: {} = {}. Whoever takes the row for that chooses on the test \
+         images, and the score is too high for what was taken: had all of them been equally good, chance alone would \
+         put the highest as much as {}{} above the rest. How good it is only images can say that had no part in the choice.\n",
+        scores.len(),
+        format.score(score),
+        best.sweep,
+        best.factor,
+        best.level,
+        format.difference(above),
+        format.unit(),
+    ))
 }
 
 fn notes(report: &Report, format: ScoreFormat) -> String {
@@ -149,6 +212,9 @@ fn notes(report: &Report, format: ScoreFormat) -> String {
             "\nAt one run each nothing can be said of a setting: \"holds\" says that these two trained models differ on \
              other images too. Which images each was right on is not known, so the comparison is a cautious one.\n",
         );
+    }
+    if let Some(line) = highest(report, format) {
+        let _ = write!(text, "\n{line}");
     }
     let odd: Vec<String> = report
         .rows

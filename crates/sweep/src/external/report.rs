@@ -9,7 +9,7 @@ use stats::level::{External, Level, LevelError, PerSeed};
 use stats::score::{Score, score};
 use thiserror::Error;
 
-use super::Line;
+use super::{Expects, Line};
 use crate::exit::{self, Ends};
 
 /// Confidence of all intervals; the rest is the chance of a false claim among all comparisons.
@@ -63,6 +63,35 @@ pub struct Against {
     pub possible: bool,
     /// What was concluded from it; empty where the file does not say.
     pub conclusion: String,
+    /// What it must come to for that; absent where the file does not say.
+    pub expects: Option<Expects>,
+    /// Whether it does; absent with `expects`.
+    pub decided: Option<Decided>,
+}
+
+/// What the numbers say of what was expected of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decided {
+    /// The difference holds, in the direction that was expected.
+    Supported,
+    /// A difference holds that was not expected, or in the other direction.
+    Contradicted,
+    /// Neither: chance can do as much, or the comparison cannot tell.
+    NotDecided,
+}
+
+impl Decided {
+    /// Of a comparison whose difference `holds` and has this `estimate`.
+    fn of(expects: Expects, holds: bool, estimate: f64) -> Self {
+        match (expects, holds) {
+            // That no difference is seen does not show that there is none.
+            (_, false) | (Expects::Linked, _) => Self::NotDecided,
+            (Expects::Better, true) if estimate > 0.0 => Self::Supported,
+            (Expects::Worse, true) if estimate < 0.0 => Self::Supported,
+            (Expects::Better | Expects::Worse | Expects::Same, true) => Self::Contradicted,
+        }
+    }
 }
 
 /// Scores that make no report.
@@ -164,8 +193,19 @@ pub fn report(lines: &[Line], images: u64) -> Result<Report, ReportError> {
         let mut conclusions = groups[at].iter().map(|line| line.conclusion.as_str());
         let conclusion = conclusions.find(|words| !words.is_empty()).unwrap_or_default();
         let conclusion = conclusion.to_owned();
-        rows[at].against =
-            Some(Against { row, difference, p, adjusted, holds, possible, conclusion });
+        let expects = groups[at].iter().find_map(|line| line.expects);
+        let decided = expects.map(|expects| Decided::of(expects, holds, difference.estimate));
+        rows[at].against = Some(Against {
+            row,
+            difference,
+            p,
+            adjusted,
+            holds,
+            possible,
+            conclusion,
+            expects,
+            decided,
+        });
     }
     Ok(Report { images, rows })
 }
@@ -186,5 +226,25 @@ fn p_value(difference: &Difference) -> f64 {
         Evidence::Settings(settings) => settings.p(),
         Evidence::Models(models) => models.p(),
         Evidence::Nothing | Evidence::Alike => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conclusion_has_a_direction() {
+        use Decided::{Contradicted, NotDecided, Supported};
+        let cases = [
+            (Expects::Better, [Supported, Contradicted]),
+            (Expects::Worse, [Contradicted, Supported]),
+            (Expects::Same, [Contradicted, Contradicted]),
+            (Expects::Linked, [NotDecided, NotDecided]),
+        ];
+        for (expects, held) in cases {
+            assert_eq!([0.1, -0.1].map(|estimate| Decided::of(expects, true, estimate)), held);
+            assert_eq!(Decided::of(expects, false, 0.1), NotDecided, "{expects:?}");
+        }
     }
 }

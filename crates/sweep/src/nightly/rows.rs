@@ -8,7 +8,7 @@ use stats::compare::{Comparison, Settings};
 use stats::verdict::Verdict;
 
 use super::record::{RowNight, RowOutcome};
-use crate::compare::{WhyNot, difference_of, judged, lost};
+use crate::compare::{WhyNot, difference_of, judged, lost, replicates};
 use crate::report::Entry;
 
 /// A sweep's entries in a night, and in the night that it is compared with.
@@ -32,14 +32,16 @@ struct Row<'a> {
 
 /// The rows of each pair.
 pub fn compare(pairs: &[Pair], regression: &Regression) -> Vec<Vec<RowNight>> {
-    let settings = Settings {
-        alpha: regression.alpha,
-        margin: (regression.margin > 0.0).then_some(regression.margin),
-        ..Settings::default()
-    };
     let rows: Vec<Vec<Row<'_>>> = pairs.iter().map(rows).collect();
     let sides: Vec<[&[&Entry]; 2]> =
         rows.iter().flatten().filter_map(|row| Some([row.before.as_deref()?, &row.now])).collect();
+    let settings = Settings {
+        alpha: regression.alpha,
+        margin: (regression.margin > 0.0).then_some(regression.margin),
+        replicates: replicates(&sides),
+        outlook: false,
+        ..Settings::default()
+    };
     // Random weights tell as well as others whether anything has changed.
     let mut judged = judged(&sides, &settings, difference_of).into_iter();
     let mut night = |row: &Row<'_>, regression: &Regression| {
@@ -83,6 +85,9 @@ impl Row<'_> {
         let before = self.before.as_deref();
         let lost = before.map_or(0, |before| lost(before, &self.now).len());
         let (outcome, words) = match &compared {
+            Some(Ok(_)) if before.is_some_and(|before| are_the_same(before, &self.now)) => {
+                (RowOutcome::Same, "the same".to_owned())
+            }
             Some(Ok(comparison)) => outcome(&comparison.verdict),
             Some(Err(why_not)) => (RowOutcome::NotComparable, why_not.words().to_owned()),
             None if self.first => (RowOutcome::First, "nothing to compare with yet".to_owned()),
@@ -115,6 +120,14 @@ impl Row<'_> {
             regression: is_worse || (lost > 0 && regression.lost_runs),
         }
     }
+}
+
+/// Whether the same seeds came to the same on both sides, to the last digit of everything that runs tell. Equal scores
+/// of other work could tie by chance; the same work with the same results has not changed.
+fn are_the_same(before: &[&Entry], now: &[&Entry]) -> bool {
+    let told = |entry: &&Entry| Some((entry.seed, entry.finished()?.clone()));
+    let [before, now] = [before, now].map(|side| side.iter().map(told).collect::<Option<Vec<_>>>());
+    before.is_some() && before == now
 }
 
 /// The mean score of those that have one.

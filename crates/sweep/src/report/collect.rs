@@ -6,7 +6,7 @@ use spec::paths::{ResultsDir, RunDir};
 use spec::record::{
     ExternalScore, Finished, Plan, PlanChange, PlanRow, PlanRun, RunConfig, RunResult,
 };
-use spec::sweep::Setting;
+use spec::sweep::{Replicates, Setting};
 
 use super::Basis;
 use crate::store::{self, Answers, ReadError};
@@ -30,6 +30,8 @@ pub struct Entry {
     pub baseline: bool,
     /// Whether the row is there for an interaction alone.
     pub cell: bool,
+    /// Whether results decided how many seeds the row has.
+    pub adaptive: bool,
     /// The run's seed.
     pub seed: u64,
     /// The run.
@@ -116,13 +118,16 @@ pub fn collect(dir: &ResultsDir, plan: &Plan) -> Result<Vec<Entry>, ReadError> {
     let standing =
         standing.flat_map(|(row, of_row)| of_row.runs.iter().map(move |run| (row, of_row, run)));
     let standing: Vec<(u32, &PlanRow, &PlanRun)> = standing.collect();
-    standing.into_par_iter().map(|(row, of_row, run)| entry(dir, row, of_row, run)).collect()
+    standing
+        .into_par_iter()
+        .map(|(row, of_row, run)| entry(dir, plan, (row, of_row), run))
+        .collect()
 }
 
 fn entry(
     dir: &ResultsDir,
-    row: u32,
-    of_row: &PlanRow,
+    plan: &Plan,
+    (row, of_row): (u32, &PlanRow),
     planned: &PlanRun,
 ) -> Result<Entry, ReadError> {
     let PlanRow { stage, settings, baseline, cell, changes, .. } = of_row;
@@ -137,6 +142,7 @@ fn entry(
         changes: changes.clone(),
         baseline: *baseline,
         cell: *cell,
+        adaptive: matches!(plan.replicates, Replicates::UntilDecided { .. }),
         seed: planned.seed,
         planned: planned.clone(),
         asked: store::read_config(&run_dir)?,

@@ -189,8 +189,10 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
             "verdict",
             false,
             &|row| match (&row.judged.comparison, row.baseline) {
-                (Some(comparison), _) => of_images(table, &comparison.verdict.to_string()),
-                (None, true) => format!("the {}", baseline_word(table)),
+                (Some(comparison), _) => {
+                    where_it_finishes(row, of_images(table, &comparison.verdict.to_string()))
+                }
+                (None, true) => where_it_finishes(row, format!("the {}", baseline_word(table))),
                 (None, false) => dash(),
             },
         ));
@@ -209,6 +211,19 @@ fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
         }));
     }
     columns
+}
+
+/// A verdict is about the seeds that finished, and says so where others did not: a level that trains only under some
+/// seeds looks better than it is.
+fn where_it_finishes(row: &Row, verdict: String) -> String {
+    let Some(lost) = row.lost() else { return verdict };
+    let mut verdict = verdict;
+    for word in ["better", "worse", "equivalent"] {
+        if verdict.starts_with(word) {
+            verdict = verdict.replacen(word, &format!("{word} where it finishes"), 1);
+        }
+    }
+    format!("{verdict}; {lost}")
 }
 
 /// What a table calls the row that others are compared with.

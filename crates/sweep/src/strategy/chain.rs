@@ -45,7 +45,8 @@ pub(super) fn chain<E>(
         let choice = is_complete.then(|| {
             let knowns: Vec<Option<Known>> =
                 rows.iter().map(|row| evidence.of(&row.runs, on)).collect();
-            let (level, stays, why) = choose(&rows, &knowns, switch, rules);
+            let lost: Vec<bool> = rows.iter().map(|row| evidence.some_lost(&row.runs)).collect();
+            let (level, stays, why) = choose(&rows, (&knowns, &lost), switch, rules);
             let folds = rows.iter().any(|row| evidence.has_folds(&row.runs));
             PlanChoice { level, stays, by, folds: folds && by == ChooseBy::Validation, why }
         });
@@ -63,10 +64,12 @@ pub(super) fn chain<E>(
     Ok(chain)
 }
 
-/// The level that a stage comes to, whether it is the incumbent's, and why.
+/// The level that a stage comes to, whether it is the incumbent's, and why. `lost` says of which rows runs ended
+/// without a score: such a level is compared, as all are, and not taken. What it does under the seeds that
+/// finished is no promise for the next one.
 fn choose(
     rows: &[PlanRow],
-    knowns: &[Option<Known>],
+    (knowns, lost): (&[Option<Known>], &[bool]),
     switch: Switch,
     rules: &Rules,
 ) -> (String, bool, Why) {
@@ -78,6 +81,7 @@ fn choose(
     let compared: Vec<(String, Comparison)> = others
         .into_iter()
         .zip(comparisons)
+        .filter(|(at, _)| !lost[*at])
         .filter_map(|(at, comparison)| Some((rows[at].level(), comparison?)))
         .collect();
     let comparisons: Vec<Comparison> =
@@ -122,6 +126,15 @@ mod tests {
 
     /// What a stage comes to: the incumbent at `0` with these scores, and the levels behind it.
     fn chosen(switch: Switch, levels: &[Option<Vec<f64>>]) -> (String, bool, Why) {
+        of_which_lost(switch, levels, &vec![false; levels.len()])
+    }
+
+    /// The same where runs of some levels ended without a score.
+    fn of_which_lost(
+        switch: Switch,
+        levels: &[Option<Vec<f64>>],
+        lost: &[bool],
+    ) -> (String, bool, Why) {
         let rows: Vec<PlanRow> = (0..levels.len())
             .map(|at| PlanRow {
                 stage: Some(0),
@@ -147,7 +160,19 @@ mod tests {
             levels.iter().map(|scores| scores.as_ref().and_then(known)).collect();
         let replicates = Replicates::default();
         let rules = Rules { comparisons: 4, margin: None, replicates, outlook: false };
-        choose(&rows, &knowns, switch, &rules)
+        choose(&rows, (&knowns, lost), switch, &rules)
+    }
+
+    #[test]
+    fn a_level_that_does_not_always_finish_is_not_taken() {
+        let levels = [Some(scores(0.6, 0)), Some(scores(0.7, 3)), Some(scores(0.66, 2))];
+        for switch in [Switch::Evidence, Switch::Best] {
+            let taken = |lost: [bool; 3]| of_which_lost(switch, &levels, &lost).0;
+            assert_eq!(taken([false, false, false]), "1");
+            assert_eq!(taken([false, true, false]), "2");
+            assert_eq!(taken([false, true, true]), "0");
+            assert_eq!(taken([true, false, false]), "1", "an incumbent that does not is left");
+        }
     }
 
     #[test]

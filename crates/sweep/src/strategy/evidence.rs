@@ -72,6 +72,13 @@ impl<'a> Evidence<'a> {
         known(&runs, MeasuredOn::of(the_same(&bases), images))
     }
 
+    /// Whether some of the runs of a row, which have all ended, ended without a score.
+    pub(super) fn some_lost(&self, runs: &[PlanRun]) -> bool {
+        let finished =
+            |run: &PlanRun| matches!(self.ended.get(&run.run), Some(Outcome::Finished(_)));
+        !runs.iter().all(finished)
+    }
+
     /// Whether the runs of a row were measured on all training images, fold by fold.
     pub(super) fn has_folds(&self, runs: &[PlanRun]) -> bool {
         let outcomes = runs.iter().filter_map(|run| self.ended.get(&run.run));

@@ -177,9 +177,10 @@ fn difference(row: &Row, format: ScoreFormat) -> Option<Mark> {
         Verdict::Alike => "changes nothing",
     };
     let difference = &comparison.difference;
+    let lost = row.lost().map(|lost| format!("; {lost}")).unwrap_or_default();
     Some(Mark {
         name: level_name(row),
-        said: format!("{} · {word}", format.signed(difference.estimate)),
+        said: format!("{} · {word}{lost}", format.signed(difference.estimate)),
         value: difference.estimate,
         interval: difference.interval,
         kind: kind(row),
@@ -277,6 +278,11 @@ fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses
     let epochs = all().map(|course| course.epochs.len()).max().unwrap_or(0);
     let of_row: Vec<f64> = rows.iter().map(|(_, known)| most(losses(&known.courses))).collect();
     let shared = shared(&of_row);
+    let accuracies = around(
+        all()
+            .flat_map(|course| &course.epochs)
+            .flat_map(|epoch| [epoch.accuracy, epoch.val_accuracy].into_iter().flatten()),
+    );
     rows.iter()
         .zip(&of_row)
         .map(|((row, known), own)| {
@@ -308,12 +314,24 @@ fn courses(table: &Table, details: &Details, format: ScoreFormat) -> Vec<Courses
                         true => panel("loss", " on a scale of its own", (0.0, *own), &loss),
                         false => panel("loss", "", (0.0, shared), &loss),
                     },
-                    panel("accuracy", "", (0.0, 1.0), &|value| format.score(value)),
+                    panel("accuracy", "", accuracies, &|value| format.score(value)),
                 ],
                 ends: ends(&known.courses, known.asked.as_ref()),
             }
         })
         .collect()
+}
+
+/// The part of 0 to 1 that all the values lie in, with a little room.
+fn around(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((1.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let room = (0.05 * (high - low)).max(0.01);
+    ((low - room).max(0.0), (high + room).min(1.0))
 }
 
 fn loss(value: f64) -> String {

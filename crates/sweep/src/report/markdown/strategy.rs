@@ -47,7 +47,8 @@ fn shows_what_it_was_chosen_by(path: &Path, table: &Table) -> bool {
 pub(super) fn blocks(table: &Table, format: ScoreFormat) -> Vec<Block> {
     let mut blocks = Vec::new();
     if let Some(path) = &table.path {
-        blocks.push(Block::Paragraph(lead(path)));
+        let some_lost = table.rows.iter().any(|row| !row.baseline && row.lost().is_some());
+        blocks.push(Block::Paragraph(lead(path, some_lost)));
         blocks.push(Block::Drawing(drawn(path, format)));
         let chosen_by = shows_what_it_was_chosen_by(path, table);
         blocks.extend(end(path, chosen_by, format).map(Block::Paragraph));
@@ -81,7 +82,7 @@ fn replicates(table: &Table) -> Option<String> {
 }
 
 /// How a chain went about it.
-fn lead(path: &Path) -> String {
+fn lead(path: &Path, some_lost: bool) -> String {
     let mut choices = path.stages.iter().filter_map(|stage| stage.choice.as_ref());
     let score = match (path.choose_by, choices.any(|choice| choice.folds)) {
         (ChooseBy::Test, _) => "score on the test images",
@@ -92,7 +93,13 @@ fn lead(path: &Path) -> String {
         Switch::Evidence => "the incumbent stays unless a level is shown to be better",
         Switch::Best => "the highest mean is taken, whatever chance has to do with it",
     };
-    format!("The path taken. Levels are chosen by {score}; {rule}.")
+    let lost = match some_lost {
+        true => {
+            " A level of which runs diverged or failed is not taken, however well it does where it finishes."
+        }
+        false => "",
+    };
+    format!("The path taken. Levels are chosen by {score}; {rule}.{lost}")
 }
 
 /// The way of a chain, from top to bottom.

@@ -23,7 +23,7 @@ fn two_rows_are_compared_under_the_same_seeds() {
     | ---------------------------------- | -----: | ----: | ---------: | ----: | --------------------------------------- | ----: |
     | batch_size = 32 -> batch_size = 64 |  59610 | 62836 |      +3226 | 0.500 | too few seeds to tell: 6 needed, 2 here |     2 |
 
-    Differences are after minus before, paired by seed, and by image where the images are the same; p is Holm's over all rows.
+    Differences are after minus before, paired by seed, and by image where the images are the same; p is of this comparison alone: of a row that was picked out of several for its results it is too small.
 
     No run is the same on both sides.
 
@@ -57,7 +57,7 @@ fn two_nights_are_compared_row_by_row() {
     | batch_size = 32 |  59610 | 59610 |                  0 | 1.000 | too few seeds to tell: 7 needed, 2 here                              |     2 |
     | batch_size = 64 |  62836 | 62836 |                  0 | 1.000 | too few seeds to tell: 7 needed, 2 here                              |     2 |
 
-    Differences are after minus before, paired by seed, and by image where the images are the same; p is Holm's over all rows.
+    Differences are after minus before, paired by seed, and by image where the images are the same; p is Holm's over the 3 rows compared here, and over no others.
 
     Finished before and not after:
     - batch_size = 16: seeds 2

@@ -35,7 +35,7 @@ fn unlabelled_test_images_get_a_submission() {
 
     One validation image of 8 is worth 12500 points.
 
-    Intervals are 95 %: those of scores over other seeds and other validation images, those of differences over other seeds on these validation images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %: those of scores over other seeds and other validation images, those of differences over other seeds on these validation images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
 
@@ -68,7 +68,7 @@ fn without_test_images_the_score_is_the_validation_accuracy() {
 
     One validation image of 8 is worth 12.50 percentage points.
 
-    Intervals are 95 %: those of scores over other seeds and other validation images, those of differences over other seeds on these validation images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %: those of scores over other seeds and other validation images, those of differences over other seeds on these validation images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     batch_size: 32 and 64 trained exactly as 16 did, under every seed: here the difference changes nothing.
 
@@ -188,7 +188,7 @@ fn reports_come_from_the_results_folder_alone() {
 
     One test image of 744 is worth 0.0013.
 
-    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::run_id::{Fingerprints, RunId};
 
 pub use plan::{
-    PLAN_VERSION, Plan, PlanChange, PlanChoice, PlanRow, PlanRun, PlanStage, Stopped, Why, changes,
+    Amendment, PLAN_VERSION, Plan, PlanChange, PlanChoice, PlanRow, PlanRun, PlanStage, Stopped,
+    Why, changes,
 };
 
 /// Version of every JSON file described here but `plan.json`, which has [its own](PLAN_VERSION). A reader

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use spec::record::{Finished, Outcome, Plan, PlanChange, Stopped};
+use spec::record::{Amendment, Finished, Outcome, Plan, PlanChange, Stopped};
 use spec::sweep::{Replicates, Setting, Strategy};
 
 pub use alike::Alike;
@@ -66,6 +66,8 @@ pub struct Table {
     pub folds: Option<u64>,
     /// The rows, in the sweep file's order.
     pub rows: Vec<Row>,
+    /// How the plan was changed after results existed.
+    pub amendments: Vec<Amendment>,
     /// The path of a chain; absent for other strategies.
     pub path: Option<Path>,
     /// Of a grid or a random search the row with the best validation score.
@@ -264,6 +266,7 @@ impl Table {
             strategy: plan.strategy,
             replicates: plan.replicates,
             margin: plan.margin,
+            amendments: plan.amendments.clone(),
             path: path::path(plan, &rows, &knowns, &rules),
             best: is_search.then(|| best::best(&rows, entries)).flatten(),
             interactions: factorial::interactions(plan, &rows, &knowns, &rules),

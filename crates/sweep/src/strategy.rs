@@ -88,6 +88,7 @@ pub fn plan<E>(
         rows,
         stages,
         to_come,
+        amendments: Vec::new(),
     })
 }
 

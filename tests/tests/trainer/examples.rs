@@ -22,7 +22,7 @@ fn a_worker_of_one_s_own_speaks_the_protocol() {
     | lr     | 0.01           | 43784 |   9700 - 77867 | -53771 (-84244 to -23297) | 0.250 | too few seeds to tell: 6 needed, 3 here |     3 |
     | lr     | 0.1 (baseline) | 97554 | 93934 - 100000 |                         - |     - | the baseline                            |     3 |
 
-    Intervals are 95 %, over other seeds. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %, over other seeds. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 

@@ -32,7 +32,7 @@ fn a_script_is_told_its_run_and_its_epochs_and_score_are_kept() {
     | lr     | 0.1 (baseline) | 65000 | 1468 - 100000 |          - |     - | the baseline                            |     2 |
     | lr     | 0.5            | 65000 | 1468 - 100000 |          0 | 1.000 | too few seeds to tell: 6 needed, 2 here |     2 |
 
-    Intervals are 95 %, over other seeds. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %, over other seeds. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     lr: 0.5 trained exactly as 0.1 did, under every seed: here the difference changes nothing.
 
@@ -75,7 +75,7 @@ fn predictions_are_compared_image_by_image() {
 
     One test image of 40 is worth 2500 points.
 
-    Intervals are 95 %, over other seeds and other test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %, over other seeds and other test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 

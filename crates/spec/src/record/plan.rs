@@ -1,5 +1,6 @@
 //! `plan.json`: which runs stand in which row of a sweep's table.
 
+mod amendment;
 mod change;
 mod first;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::run_id::RunId;
 use crate::sweep::{ChooseBy, Replicates, Setting, Strategy};
 
+pub use amendment::Amendment;
 pub use change::{PlanChange, changes};
 use first::FirstPlan;
 
@@ -56,6 +58,9 @@ pub struct Plan {
     /// Factors of a chain whose stages have not begun.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub to_come: Vec<String>,
+    /// How it was changed after results existed, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<Amendment>,
 }
 
 /// A row: one configuration, all its seeds.
@@ -249,6 +254,8 @@ struct SecondPlan {
     stages: Vec<PlanStage>,
     #[serde(default)]
     to_come: Vec<String>,
+    #[serde(default)]
+    amendments: Vec<Amendment>,
 }
 
 impl From<AnyPlan> for Plan {
@@ -271,6 +278,7 @@ impl From<AnyPlan> for Plan {
             rows: plan.rows,
             stages: plan.stages,
             to_come: plan.to_come,
+            amendments: plan.amendments,
         }
     }
 }
@@ -304,6 +312,7 @@ mod tests {
             rows: vec![row(true, None), row(false, stopped)],
             stages: Vec::new(),
             to_come: Vec::new(),
+            amendments: Vec::new(),
         }
     }
 

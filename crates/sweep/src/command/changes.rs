@@ -125,6 +125,7 @@ mod tests {
             rows: levels.iter().map(row).collect(),
             stages: Vec::new(),
             to_come: Vec::new(),
+            amendments: Vec::new(),
         }
     }
 

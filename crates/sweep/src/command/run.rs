@@ -3,10 +3,10 @@
 mod rounds;
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use spec::paths::ResultsDir;
-use spec::record::{Outcome, Plan};
+use spec::record::{Amendment, Outcome, Plan};
 use spec::sweep::{Schedule, Sweep};
 
 use super::changes::changes;
@@ -20,7 +20,7 @@ use crate::output::Console;
 use crate::planning::{Planned, Planner, Work};
 use crate::progress::SetAside;
 use crate::report::page;
-use crate::store::{ReadError, Store, read_plan};
+use crate::store::{ReadError, Store, read_plan, read_result};
 use ::weights::folder::WeightsFolder;
 use rounds::{Rounds, choices};
 pub(super) use rounds::{is_open, nothing_to_do};
@@ -75,7 +75,8 @@ pub(super) fn carry_out(
     // Before anything is written, so that a mistake leaves no trace.
     let mut planned = rounds.plan(&mut planner, &results)?;
     let store = Store::open(results.clone())?;
-    for plan in &planned.plans {
+    for plan in &mut planned.plans {
+        amend(&store, plan)?;
         if let Some(change) = change_of_plan(&store, plan)? {
             console.say(&change);
         }
@@ -85,8 +86,9 @@ pub(super) fn carry_out(
         let Some(end) = rounds.run(&planned.work, &store, console)? else { break End::Done };
         // What has ended may decide what comes next, also where it is for another command to go on: a plan
         // whose runs all have results would pass for a sweep that is done.
-        let next = rounds.plan(&mut planner, &results)?;
-        for (before, plan) in planned.plans.iter().zip(&next.plans) {
+        let mut next = rounds.plan(&mut planner, &results)?;
+        for (before, plan) in planned.plans.iter().zip(&mut next.plans) {
+            plan.amendments.clone_from(&before.amendments);
             choices(before, plan).iter().for_each(|choice| console.say(choice));
             if plan != before {
                 store.write_plan(plan)?;
@@ -99,6 +101,26 @@ pub(super) fn carry_out(
     };
     let Planned { plans, work } = planned;
     Ok(CarriedOut { store, plans, work, end, set_aside: rounds.set_aside })
+}
+
+/// Keeps in mind how the plan that stands under the name of `plan` was changed after results existed, and whether
+/// `plan` does.
+pub(super) fn amend(store: &Store, plan: &mut Plan) -> Result<(), Failure> {
+    let before = match read_plan(store.dir(), &plan.sweep) {
+        Ok(before) => before,
+        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut results = 0;
+    for run in before.runs() {
+        let result = read_result(&store.dir().run(run), run.run)?;
+        results += usize::from(result.is_some_and(|result| result.outcome.is_settled()));
+    }
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let amendment = Amendment::of(&before, plan, results, now);
+    plan.amendments = before.amendments;
+    plan.amendments.extend(amendment);
+    Ok(())
 }
 
 /// What `plan` makes of the plan that stands under its name.

@@ -15,7 +15,7 @@ use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
 
 use super::layers::{self, NameError};
-use super::run::{change_of_plan, conclude, is_open, nothing_to_do, print_reports};
+use super::run::{amend, change_of_plan, conclude, is_open, nothing_to_do, print_reports};
 use super::status::where_tasks_are;
 use super::{count, load, print};
 use crate::cli;
@@ -110,12 +110,13 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         planner.plan(&mut Evidence::new(&results, open))
     };
     loop {
-        let Planned { plans, work } = plan(retry_failed)?;
+        let Planned { mut plans, work } = plan(retry_failed)?;
         if args.dry_run {
             return dry_run(&asked, &work, &results, console);
         }
         let store = Store::open(results.clone())?;
-        for plan in &plans {
+        for plan in &mut plans {
+            amend(&store, plan)?;
             if let Some(change) = change_of_plan(&store, plan)? {
                 console.say(&change);
             }

@@ -72,6 +72,7 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
     if let Some(line) = basis_of_verdicts(table, format) {
         paragraph(line);
     }
+    blocks.extend(strategy::amended(table).map(Block::Paragraph));
     blocks.extend(strategy::blocks(table, format));
     let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     for Alike { factor, first, others } in &table.alike {
@@ -331,9 +332,16 @@ fn basis_of_verdicts(table: &Table, format: ScoreFormat) -> Option<String> {
     };
     let _ = write!(
         text,
-        " Differences are to the {baseline} under the same seeds, and p is Holm's over all {rows}: in at \
-         most one table of twenty is any \"better\" or \"worse\" a false one.",
+        " Differences are to the {baseline} under the same seeds, and p is Holm's over all {rows}",
     );
+    // Holm's promise is that of comparisons that were set before anybody saw results.
+    text.push_str(match strategy::promise_holds(table) {
+        true => {
+            ": in at most one table of twenty is any \"better\" or \"worse\" a false one. Each interval is 95 % by \
+             itself: of many rows some intervals miss."
+        }
+        false => ". Each interval is 95 % by itself: of many rows some intervals miss.",
+    });
     let detectable = || compared.iter().filter_map(|comparison| comparison.detectable);
     match (detectable().reduce(f64::min), detectable().reduce(f64::max)) {
         (Some(least), Some(most)) => {

@@ -70,6 +70,7 @@ impl From<FirstPlan> for Plan {
             rows,
             stages: Vec::new(),
             to_come: Vec::new(),
+            amendments: Vec::new(),
         }
     }
 }

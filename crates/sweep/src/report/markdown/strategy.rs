@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use spec::record::{PlanChoice, PlanStage, Stopped, Why};
+use spec::record::{Amendment, PlanChoice, PlanStage, Stopped, Why};
 use spec::sweep::{ChooseBy, Replicates, Setting, Strategy, Switch};
 use stats::interval::Interval;
 
@@ -36,6 +36,40 @@ pub(super) fn warning(table: &Table) -> Option<String> {
         return None;
     };
     Some(words.to_owned())
+}
+
+/// Whether p-values are of comparisons that were set before anybody saw the results, on images that had no part in
+/// any choice: only then is one false claim in twenty tables the most.
+pub(super) fn promise_holds(table: &Table) -> bool {
+    let chosen_by =
+        table.path.as_ref().is_some_and(|path| shows_what_it_was_chosen_by(path, table));
+    table.amendments.is_empty() && !chosen_by
+}
+
+/// That the plan was changed when results were there.
+pub(super) fn amended(table: &Table) -> Option<String> {
+    let told: Vec<String> = table
+        .amendments
+        .iter()
+        .map(|Amendment { at, results, seeds, comparisons }| {
+            let day = at.split('T').next().unwrap_or(at);
+            let seeds = seeds.map(|[before, now]| format!("{now} seeds in place of {before}"));
+            let rows = comparisons
+                .map(|[before, now]| format!("{now} rows to compare in place of {before}"));
+            let what: Vec<String> = seeds.into_iter().chain(rows).collect();
+            format!("on {day}, when {results} runs had results, {}", what.join(" and "))
+        })
+        .collect();
+    if told.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "The plan was changed after results existed: {}. If they had been looked at, p is too small: one look \
+         before doubling the seeds makes 5 % of false claims about 8 %, and rows that are added or left out for \
+         their results are not what Holm's correction counts (docs/statistics.md). `replicates = {{ min, max, until = \
+         \"decided\" }}` is made for looking.",
+        told.join("; "),
+    ))
 }
 
 /// Whether the scores of the table had a part in the choice of levels.

@@ -1,6 +1,6 @@
 //! `sweep compare`.
 
-use end_to_end::script::{Act, Rule};
+use end_to_end::script::{Act, Effect, Rule, World};
 
 use crate::bench::{Bench, Ran};
 
@@ -80,4 +80,53 @@ fn two_nights_are_compared_row_by_row() {
         changed.contains("Of these gave other numbers:\n- batch_size = 64: seeds"),
         "{changed}"
     );
+}
+
+#[test]
+fn seeds_that_results_decided_have_p_values_that_allow_for_it() {
+    let bench = Bench::new();
+    let effects = vec![Effect { batch_size: Some(64), add: 0.15, ..Effect::default() }];
+    bench.script(|script| {
+        script.world = Some(World { accuracy: 0.6, effects, images: 200, ..World::default() });
+    });
+    let file = bench.read("batch_size.toml");
+    let replicates = |words: &str| {
+        bench.write(
+            "batch_size.toml",
+            &file.replace("replicates = 2", &format!("replicates = {words}")),
+        );
+    };
+    replicates("8");
+    let fixed = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(fixed.code, 0, "{}", fixed.stderr);
+    let rows = ["batch_size:baseline", "batch_size:batch_size=64"];
+    let p = || {
+        let compared = compare(&bench, &[rows[0], rows[1], "--json"]).stdout;
+        let json: serde_json::Value = serde_json::from_str(&compared).unwrap();
+        (json["adaptive"].as_bool().unwrap(), json["rows"][0]["comparison"]["p"].as_f64().unwrap())
+    };
+    let (is_adaptive, of_fixed) = p();
+    assert!(!is_adaptive);
+    replicates("{ min = 8, max = 9, until = \"decided\" }");
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (is_adaptive, of_adaptive) = p();
+    assert!(is_adaptive && of_adaptive > of_fixed, "{of_adaptive} for {of_fixed}");
+    let told = compare(&bench, &rows).stdout;
+    assert!(told.contains("p holds however often one looks"), "{told}");
+}
+
+#[test]
+fn of_runs_that_have_not_begun_nothing_is_told() {
+    let bench = Bench::new();
+    for results in ["monday", "tuesday"] {
+        assert_eq!(bench.sweep(&["run", "batch_size.toml", "--results", results]).code, 0);
+    }
+    let runs = bench.path("tuesday/runs");
+    std::fs::remove_dir_all(&runs).unwrap();
+    std::fs::create_dir(&runs).unwrap();
+    let compared = compare(&bench, &["monday", "tuesday"]);
+    assert_eq!(compared.code, 0, "{}", compared.stderr);
+    assert!(compared.stdout.contains("nothing has finished"), "{}", compared.stdout);
+    assert!(!compared.stdout.contains("semantics"), "{}", compared.stdout);
 }

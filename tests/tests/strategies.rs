@@ -294,3 +294,50 @@ fn failures_of_earlier_rounds_count() {
     assert!(ran.stderr.contains("2 of 40 runs did not finish"), "{}", ran.stderr);
     assert_eq!(path(&bench, "chain")[1], "learning_rate 0.001 is taken");
 }
+
+#[test]
+fn a_level_that_diverges_under_some_seeds_is_not_taken_and_its_row_says_so() {
+    let bench = Bench::new();
+    world(&bench, vec![Effect { batch_size: Some(64), add: 0.15, ..Effect::default() }]);
+    bench.change_script(|script| {
+        script.rules =
+            vec![Rule { seed: Some(3), batch_size: Some(64), times: None, act: Act::Diverge }];
+    });
+    chain(&bench, "");
+    let ten = bench.read("chain.toml").replace("replicates = 8", "replicates = 10");
+    bench.write("chain.toml", &ten);
+    let ran = bench.sweep(&["run", "chain.toml"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert_eq!(path(&bench, "chain")[0], "batch_size 32 stays");
+    let row = ran.stdout.lines().find(|line| line.contains("| 64 ")).unwrap();
+    for words in ["better where it finishes (p", "; 1 of 10 diverged"] {
+        assert!(row.contains(words), "{words}: {row}");
+    }
+    assert!(ran.stdout.contains("A level of which runs diverged or failed is not taken"));
+}
+
+#[test]
+fn a_plan_that_is_changed_after_results_existed_says_so() {
+    let bench = bench();
+    let run = || {
+        let ran = bench.sweep(&["run", "batch_size.toml"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    };
+    let promise = "one table of twenty";
+    let first = run();
+    assert!(first.contains(promise) && !first.contains("was changed after results"), "{first}");
+    assert_eq!(run(), first, "the same again is no change");
+    bench.write(
+        "batch_size.toml",
+        &bench.read("batch_size.toml").replace("replicates = 2", "replicates = 8"),
+    );
+    for _ in 0..2 {
+        let more = run();
+        assert!(!more.contains(promise), "{more}");
+        let told = "when 6 runs had results, 8 seeds in place of 2. If they had been looked at";
+        assert_eq!(more.matches(told).count(), 1, "{more}");
+    }
+    let report = bench.sweep(&["report", "batch_size"]).stdout;
+    assert!(report.contains("The plan was changed after results existed"), "{report}");
+}

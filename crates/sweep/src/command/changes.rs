@@ -133,9 +133,9 @@ mod tests {
     fn the_same_rows_with_other_runs_say_why() {
         let before = plan(&[16, 32]);
         let mut now = plan(&[16, 32]);
-        for row in &mut now.rows {
+        for (number, row) in (90_u8..).zip(&mut now.rows) {
             for run in &mut row.runs {
-                run.run = RunId::from_digest([99; 32]);
+                run.run = RunId::from_digest([number; 32]);
             }
         }
         let told = |now: &Plan| changes(&before, now).unwrap();

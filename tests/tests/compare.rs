@@ -123,8 +123,8 @@ fn of_runs_that_have_not_begun_nothing_is_told() {
         assert_eq!(bench.sweep(&["run", "batch_size.toml", "--results", results]).code, 0);
     }
     let runs = bench.path("tuesday/runs");
-    std::fs::remove_dir_all(&runs).unwrap();
-    std::fs::create_dir(&runs).unwrap();
+    fs_err::remove_dir_all(&runs).unwrap();
+    fs_err::create_dir(&runs).unwrap();
     let compared = compare(&bench, &["monday", "tuesday"]);
     assert_eq!(compared.code, 0, "{}", compared.stderr);
     assert!(compared.stdout.contains("nothing has finished"), "{}", compared.stdout);

@@ -178,6 +178,9 @@ pub(super) fn power(design: &Design, difference: f64) -> f64 {
     critical.partition_point(|least| *least <= difference) as f64 / critical.len() as f64
 }
 
+/// What [`seeds_until_seen`] was asked: the design, the step, the power, and at most how many seeds.
+type Asked = (Design, u64, u64, usize);
+
 /// After how many seeds the sequential rule has seen such a difference with `power`; absent if not after
 /// `at_most`.
 pub(super) fn seeds_until_seen(
@@ -188,9 +191,8 @@ pub(super) fn seeds_until_seen(
 ) -> Option<usize> {
     // Differences in steps of a twentieth, so that many rows share their draws.
     let step = (difference.ln() * STEPS).round();
-    static KEPT: LazyLock<Mutex<HashMap<(Design, u64), Option<usize>>>> =
-        LazyLock::new(Mutex::default);
-    let key = (*design, step.to_bits());
+    static KEPT: LazyLock<Mutex<HashMap<Asked, Option<usize>>>> = LazyLock::new(Mutex::default);
+    let key = (*design, step.to_bits(), power.to_bits(), at_most);
     if let Some(known) = kept(&KEPT).get(&key) {
         return *known;
     }

@@ -19,7 +19,7 @@ fn the_first_run_does_all_and_the_second_nothing() {
 
     One test image of 744 is worth 134 points.
 
-    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %: those of scores over other seeds and other test images, those of differences over other seeds on these test images. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 
@@ -116,15 +116,15 @@ fn a_failing_run_does_not_stop_the_rest_and_stays_until_it_is_retried() {
     insta::assert_snapshot!(ran.stdout, @r#"
     # batch_size
 
-    | factor     | level         | score | 95 % interval |             difference |   p | verdict                                                              | seeds | not finished    |
-    | ---------- | ------------- | ----: | ------------: | ---------------------: | --: | -------------------------------------------------------------------- | ----: | --------------- |
-    | batch_size | 16            | 57123 | 53477 - 60712 | -1613 (-6611 to +3397) |   - | too few seeds to tell: 7 needed, 1 here (these two models: p = 0.56) |     1 | 1 of 2 failed   |
-    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |                      - |   - | the baseline                                                         |     2 |                 |
-    | batch_size | 64            |     - |             - |                      - |   - | -                                                                    |     0 | 2 of 2 diverged |
+    | factor     | level         | score | 95 % interval |             difference |   p | verdict                                                                             | seeds | not finished    |
+    | ---------- | ------------- | ----: | ------------: | ---------------------: | --: | ----------------------------------------------------------------------------------- | ----: | --------------- |
+    | batch_size | 16            | 57123 | 53477 - 60712 | -1613 (-6611 to +3397) |   - | too few seeds to tell: 7 needed, 1 here (these two models: p = 0.56); 1 of 2 failed |     1 | 1 of 2 failed   |
+    | batch_size | 32 (baseline) | 59610 | 47311 - 71082 |                      - |   - | the baseline                                                                        |     2 |                 |
+    | batch_size | 64            |     - |             - |                      - |   - | -                                                                                   |     0 | 2 of 2 diverged |
 
     One test image of 744 is worth 134 points.
 
-    Intervals are 95 %: those of scores over other seeds and other test images, or other test images for these trained models, those of differences over other test images for these trained models. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. With so few seeds no difference could have been shown, however large.
+    Intervals are 95 %: those of scores over other seeds and other test images, or other test images for these trained models, those of differences over other test images for these trained models. Differences are to the baseline under the same seeds, and p is Holm's over all rows: in at most one table of twenty is any "better" or "worse" a false one. Each interval is 95 % by itself: of many rows some intervals miss. With so few seeds no difference could have been shown, however large.
 
     What the runs took, in the mean over seeds, and how seeds differ. Time that runs share, such as for features, counts for the first of them:
 

@@ -2,8 +2,8 @@
 //!
 //! GPU 2 is used by a foreign process, which holds 76 GiB until the file that `FAKE_NVML_FREED` names is
 //! there. Of GPU 1 10 GiB are used while the file that `FAKE_NVML_KEPT` names is there. With `FAKE_NVML_MIG`
-//! GPU 3 is divided into two instances of 40 GiB. `FAKE_NVML_DEAD` names a GPU, by its number, that has fallen
-//! off the bus; `FAKE_NVML_VERSION` the driver. Only what the program asks for is here; see
+//! GPU 3 is divided into two instances of 40 GiB. `FAKE_NVML_DEAD` names GPUs, by their numbers (`0,2`), that
+//! have fallen off the bus; `FAKE_NVML_VERSION` the driver. Only what the program asks for is here; see
 //! <https://docs.nvidia.com/deploy/nvml-api/>.
 #![allow(unsafe_code, reason = "it stands in for a C library")]
 
@@ -98,7 +98,7 @@ unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, handle: *mut H
     if index as usize >= GPUS {
         return INVALID_ARGUMENT;
     }
-    if std::env::var("FAKE_NVML_DEAD").is_ok_and(|dead| dead == index.to_string()) {
+    if std::env::var("FAKE_NVML_DEAD").is_ok_and(|dead| dead.split(',').any(|dead| dead == index.to_string())) {
         return GPU_IS_LOST;
     }
     // SAFETY: the caller's promise.

@@ -132,6 +132,47 @@ fn a_gpu_that_keeps_what_a_dead_worker_had_is_waited_for() {
 }
 
 #[test]
+fn a_gpu_that_is_lost_hides_no_other_one() {
+    let bench = with_gpus(4);
+    let lost = |command: &mut Command| _ = command.env("FAKE_NVML_DEAD", "1");
+    let spread = spread(&bench, lost, &["--devices", "auto"], 3);
+    assert_eq!(spread, "fake GPU GPU-fake-0: 2, fake GPU GPU-fake-2: 2, fake GPU GPU-fake-3: 2");
+    let said = |args: &[&str]| {
+        let mut command = command(&bench, args);
+        lost(&mut command);
+        let ran = bench.wait(Running::start(command));
+        ran.stdout + &ran.stderr
+    };
+    let doctor = said(&["doctor"]);
+    let why = "does not answer: a GPU has fallen off the bus or has otherwise become inaccessible";
+    assert!(doctor.contains(&format!("absent   GPU 1                        {why}")), "{doctor}");
+    assert!(doctor.contains("ok       GPU 3  "), "{doctor}");
+    assert!(said(&["status"]).contains(&format!("GPU 1: {why}")));
+    fs_err::remove_dir_all(bench.path("results")).unwrap();
+    bench.change_script(|script| script.rules = Vec::new());
+    let ran = said(&["run", "batch_size.toml", "--devices", "auto"]);
+    assert_eq!(ran.matches(&format!("cuda 1 {why}")).count(), 1, "{ran}");
+}
+
+#[test]
+fn where_no_gpu_answers_nothing_is_trained_on_the_cpu_unasked() {
+    for (found, dead) in [(4, "0,1,2,3"), (0, "2")] {
+        let bench = with_gpus(found);
+        let run = |devices: &str| {
+            let mut command = command(&bench, &["run", "batch_size.toml", "--devices", devices]);
+            command.env("FAKE_NVML_DEAD", dead);
+            bench.wait(Running::start(command))
+        };
+        let ran = run("auto");
+        assert_eq!(ran.code, 5, "{}", ran.stderr);
+        assert!(ran.stderr.contains("no GPU can be used: cuda "), "{}", ran.stderr);
+        assert!(ran.stderr.contains("`--devices cpu` does without GPUs"), "{}", ran.stderr);
+        assert_eq!(bench.ledger(), [""; 0]);
+        assert_eq!(run("cpu").code, 0);
+    }
+}
+
+#[test]
 fn the_doctor_shows_gpus_and_who_is_on_them() {
     let bench = with_gpus(4);
     let mut doctor = command(&bench, &["doctor"]);

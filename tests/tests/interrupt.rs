@@ -1,5 +1,7 @@
 //! Ctrl-C, SIGTERM and kill -9.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use end_to_end::script::Act;
@@ -158,4 +160,90 @@ fn ctrl_c_after_the_last_run_waits_for_no_worker_and_prints_the_table() {
     assert!(!ran.stderr.contains("interrupted"), "{}", ran.stderr);
     assert!(ran.stdout.starts_with("# batch_size"), "{}", ran.stdout);
     assert_eq!(worker.rest(), "", "the worker is gone");
+}
+
+/// Makes a FIFO of `file`, or in its place, which holds up whoever reads it; what there was before.
+fn hold_up(file: &Path) -> Option<Vec<u8>> {
+    let content = fs_err::read(file).ok();
+    if content.is_some() {
+        fs_err::remove_file(file).unwrap();
+    }
+    assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
+    content
+}
+
+/// Sends Ctrl-C when `file` is read, and lets go of whoever reads it.
+fn interrupt_at(sweep: &Running, file: &Path, content: &[u8]) {
+    // It opens when somebody opens it to read.
+    let mut pipe = fs_err::OpenOptions::new().write(true).open(file).unwrap();
+    sweep.signal(Signal::INT);
+    let aside = file.with_extension("aside");
+    fs_err::write(&aside, content).unwrap();
+    fs_err::rename(&aside, file).unwrap();
+    pipe.write_all(content).unwrap();
+}
+
+#[test]
+fn ctrl_c_between_two_rounds_ends_the_sweep_there() {
+    let bench = Bench::new();
+    let sweep = bench.read("batch_size.toml").replace("\"ofat\"", "\"chain\"");
+    bench.write("batch_size.toml", &(sweep + "learning_rate = [1e-4, 1e-3]\n"));
+    bench.rule(2, 64, Act::Wait);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    while !child.stderr_line().starts_with("[5/6]") {}
+    let result = bench.run_folder("b32-lr0.0001-s1").join("result.json");
+    let content = hold_up(&result).unwrap();
+    worker.go_on();
+    interrupt_at(&child, &result, &content);
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert_eq!(bench.ledger().len(), 6, "nothing more has begun");
+    let plan: serde_json::Value =
+        serde_json::from_str(&bench.read("results/batch_size/plan.json")).unwrap();
+    assert!(plan["stages"][0]["choice"].is_object(), "what was decided is written: {plan}");
+    bench.script(|_| {});
+    let ran = bench.sweep(&["run", "batch_size.toml"]);
+    assert_eq!((ran.code, bench.ledger().len()), (0, 8), "{}", ran.stderr);
+}
+
+#[test]
+fn ctrl_c_while_the_report_is_made_leaves_it_off() {
+    let bench = Bench::new();
+    bench.rule(2, 64, Act::Wait);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    while !child.stderr_line().starts_with("[5/6]") {}
+    let score = bench.run_folder("b32-lr0.0001-s1").join("score.json");
+    assert_eq!(hold_up(&score), None);
+    worker.go_on();
+    interrupt_at(&child, &score, b"{}");
+    let ran = bench.wait(child);
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert!(!bench.path("results/batch_size/report.md").exists());
+    fs_err::remove_file(score).unwrap();
+    assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);
+}
+
+#[test]
+fn a_second_ctrl_c_while_the_report_is_made_ends_it_at_once() {
+    let bench = Bench::new();
+    bench.rule(2, 64, Act::Wait);
+    let mut child = bench.start(&["run", "batch_size.toml"]);
+    let worker = bench.accept();
+    while !child.stderr_line().starts_with("[5/6]") {}
+    let score = bench.run_folder("b32-lr0.0001-s1").join("score.json");
+    hold_up(&score);
+    worker.go_on();
+    let pipe = fs_err::OpenOptions::new().write(true).open(&score).unwrap();
+    // Two of the same kind may become one.
+    child.signal(Signal::INT);
+    child.signal(Signal::TERM);
+    let ran = bench.wait(child);
+    assert!([128 + 2, 128 + 15].contains(&ran.code), "{}: {}", ran.code, ran.stderr);
+    drop(pipe);
 }

@@ -293,6 +293,32 @@ fn failures_of_earlier_rounds_count() {
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("2 of 40 runs did not finish"), "{}", ran.stderr);
     assert_eq!(path(&bench, "chain")[1], "learning_rate 0.001 is taken");
+
+    fs_err::remove_dir_all(bench.path("results")).unwrap();
+    bench.change_script(|script| {
+        let in_the_next = Rule { seed: Some(2), batch_size: None, times: None, act: Act::Fail };
+        script.rules.push(in_the_next);
+    });
+    let ran = bench.sweep(&["run", "chain.toml", "--max-failures", "6"]);
+    assert!(ran.stderr.contains("stopped after 6 failures:"), "{}", ran.stderr);
+    let stages = plan_json(&bench, "chain")["stages"].as_array().unwrap().len();
+    assert_eq!(stages, 3, "five failed in the first, and one in the second");
+}
+
+#[test]
+fn what_diverged_or_ran_out_of_memory_in_earlier_rounds_is_no_failure() {
+    let bench = bench();
+    chain(&bench, "");
+    bench.change_script(|script| {
+        let rule = |batch_size, act| {
+            let (seed, batch_size) = (Some(1), Some(batch_size));
+            Rule { seed, batch_size, times: None, act }
+        };
+        script.rules = vec![rule(64, Act::OutOfMemory), rule(16, Act::Diverge)];
+    });
+    let ran = bench.sweep(&["run", "chain.toml", "--fail-fast"]);
+    assert!(!ran.stderr.contains("stopped after"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 of 40 runs did not finish"), "{}", ran.stderr);
 }
 
 #[test]

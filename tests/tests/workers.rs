@@ -6,7 +6,7 @@ use std::process::Command;
 use end_to_end::script::{Act, Start};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Ran, is_alive};
+use crate::bench::{Bench, Ran, Running, is_alive};
 
 /// One run goes wrong in this way; the others finish.
 fn one_run_does(act: Act) -> (Bench, Ran) {
@@ -73,6 +73,23 @@ fn a_worker_may_train_the_runs_of_a_bundle_together() {
     let logs = bench.results().into_iter().filter(|file| file.ends_with("/1.log"));
     let logs: String = logs.map(|file| bench.read(&format!("results/{file}"))).collect();
     assert!(logs.matches("chatter\n").count() >= 6, "{logs}");
+}
+
+/// Each of them has two files open.
+#[test]
+fn more_runs_are_under_way_together_than_files_may_be_open_by_default() {
+    let bench = Bench::new();
+    let sweep = bench.read("batch_size.toml").replace("replicates = 2", "replicates = 100");
+    bench.write("batch_size.toml", &sweep);
+    bench.script(|script| script.together = true);
+    let sweep = bench.command(&["run", "batch_size.toml"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 200; exec \"$@\"", "sh"]);
+    command.arg(sweep.get_program()).args(sweep.get_args()).current_dir(bench.path(""));
+    command.envs(sweep.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = bench.wait(Running::start(command));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(bench.ledger().len(), 300);
 }
 
 #[test]

@@ -102,6 +102,12 @@ impl Outcome {
         matches!(self, Self::Finished(_) | Self::Diverged { .. })
     }
 
+    /// Whether something went wrong that another run or another try may be spared: what limits on failures
+    /// count. That it diverged or ran out of memory is a finding about its settings.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::TimedOut { .. })
+    }
+
     /// Whether the run need not run again by itself. Failures are results too: only an interrupted
     /// run is open.
     pub fn is_settled(&self) -> bool {

@@ -35,6 +35,17 @@ pub struct Machine {
     pub gpus: Vec<MachineGpu>,
 }
 
+impl Machine {
+    /// Which GPUs do not answer, and why: `cuda 1: a GPU has fallen off the bus`.
+    pub fn lost(&self) -> Vec<String> {
+        let gpus = self.gpus.iter().enumerate();
+        let lost = gpus.filter_map(|(place, gpu)| {
+            gpu.lost.as_ref().map(|why| format!("cuda {place} does not answer: {why}"))
+        });
+        lost.collect()
+    }
+}
+
 /// A GPU, or a MIG instance of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineGpu {
@@ -42,6 +53,8 @@ pub struct MachineGpu {
     pub cuda: String,
     /// What the driver calls it, where the driver tells.
     pub uuid: Option<String>,
+    /// Why the driver says that it does not answer, if it does not.
+    pub lost: Option<String>,
 }
 
 /// The `found` GPUs that a worker sees, where the driver tells nothing of them.
@@ -51,7 +64,7 @@ pub struct MachineGpu {
 /// reading at the first entry that is no GPU, so the list may be longer than what was found. See
 /// <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>.
 pub fn visible_gpus(found: usize, inherited: Option<&str>) -> Vec<MachineGpu> {
-    let unknown = |cuda: String| MachineGpu { cuda, uuid: None };
+    let unknown = |cuda: String| MachineGpu { cuda, uuid: None, lost: None };
     match inherited {
         None => (0..found).map(|gpu| unknown(gpu.to_string())).collect(),
         Some(list) => {
@@ -73,6 +86,16 @@ pub enum DevicesError {
         asked: String,
         /// How many there are.
         gpus: usize,
+    },
+    /// GPUs are there, and nothing can run on them.
+    #[error("no GPU can be used: {}", lost.join("; "))]
+    #[diagnostic(help(
+        "a GPU that has fallen off the bus comes back when it is reset (`nvidia-smi --gpu-reset`) or the machine \
+         is started anew; `--devices cpu` does without GPUs"
+    ))]
+    NoGpuAnswers {
+        /// Which do not answer, and why.
+        lost: Vec<String>,
     },
     /// It was asked to wait for memory of which nobody can tell how much is free.
     #[error("nobody can tell how much memory of the GPUs is free: {cause}")]
@@ -99,7 +122,7 @@ pub enum DevicesError {
 impl Ends for DevicesError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoSuchGpu { .. } | Self::NoDriver { .. } => exit::ENVIRONMENT,
+            Self::NoSuchGpu { .. } | Self::NoGpuAnswers { .. } | Self::NoDriver { .. } => exit::ENVIRONMENT,
             Self::Different { .. } | Self::DifferentLimits => exit::USAGE,
         }
     }
@@ -154,7 +177,7 @@ pub fn share_out(
 ) -> Result<Vec<SlotSpec>, DevicesError> {
     let each = to_usize(per_device);
     match devices {
-        Devices::Auto if !machine.gpus.is_empty() => Ok(gpu_slots(all(machine), each, machine)),
+        Devices::Auto if !machine.gpus.is_empty() => Ok(gpu_slots(&all(machine)?, each, machine)),
         // Two cores to a slot: a worker decodes and trains at once.
         Devices::Auto | Devices::Cpu { slots: None } => {
             Ok(cpu_slots((machine.cores / 2).max(1), machine.cores))
@@ -166,8 +189,12 @@ pub fn share_out(
                 return Err(DevicesError::NoSuchGpu { asked: devices.to_string(), gpus });
             }
             Ok(match named.as_slice() {
-                [] => gpu_slots(all(machine), each, machine),
-                named => gpu_slots(named.iter().map(|&gpu| gpu as usize), each, machine),
+                [] => gpu_slots(&all(machine)?, each, machine),
+                // One that does not answer too: who names it wants to know what it says.
+                named => {
+                    let named: Vec<usize> = named.iter().map(|&gpu| gpu as usize).collect();
+                    gpu_slots(&named, each, machine)
+                }
             })
         }
     }
@@ -190,14 +217,21 @@ fn cpu_slots(slots: usize, cores: usize) -> Vec<SlotSpec> {
     (1..=slots).map(slot).collect()
 }
 
-fn all(machine: &Machine) -> std::ops::Range<usize> {
-    0..machine.gpus.len()
+/// Places of the GPUs that answer.
+fn all(machine: &Machine) -> Result<Vec<usize>, DevicesError> {
+    let gpus = machine.gpus.iter().enumerate();
+    let all: Vec<usize> =
+        gpus.filter(|(_, gpu)| gpu.lost.is_none()).map(|(place, _)| place).collect();
+    match all.is_empty() {
+        true => Err(DevicesError::NoGpuAnswers { lost: machine.lost() }),
+        false => Ok(all),
+    }
 }
 
 /// `each` slots for each of `gpus`, which are places in the machine's list: the first of every GPU
 /// before the second of any, so that few runs have a GPU each.
 fn gpu_slots(
-    gpus: impl ExactSizeIterator<Item = usize> + Clone,
+    gpus: &[usize],
     each: usize,
     machine: &Machine,
 ) -> Vec<SlotSpec> {
@@ -213,7 +247,7 @@ fn gpu_slots(
         let gpu = machine.gpus[gpu].uuid.clone();
         SlotSpec { name, home, device: "cuda", gpu, threads, environment }
     };
-    (1..=each).flat_map(|share| gpus.clone().map(move |gpu| (share, gpu))).map(slot).collect()
+    (1..=each).flat_map(|share| gpus.iter().map(move |&gpu| (share, gpu))).map(slot).collect()
 }
 
 fn threads_environment(threads: usize) -> Vec<(&'static str, String)> {
@@ -293,6 +327,27 @@ mod tests {
     fn gpus_that_are_not_there_are_refused() {
         for (devices, gpus) in [("cuda", 0), ("cuda:0", 0), ("cuda:0,2", 2)] {
             assert!(shared(devices, 4, gpus).is_err(), "{devices}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_answer_is_left_out_unless_it_is_named() {
+        let machine = |lost: &[usize]| {
+            let mut gpus = visible_gpus(3, None);
+            lost.iter().for_each(|&gpu| gpus[gpu].lost = Some("it is lost".to_owned()));
+            Machine { cores: 4, gpus }
+        };
+        let on = |devices: &str, lost: &[usize]| {
+            let slots = share_out(&devices.parse().unwrap(), NonZeroU32::MIN, &machine(lost))?;
+            let names: Vec<_> = slots.into_iter().map(|slot| slot.name).collect();
+            Ok::<_, DevicesError>(names.join(", "))
+        };
+        assert_eq!(on("auto", &[1]).unwrap(), "cuda 0, cuda 2");
+        assert_eq!(on("cuda", &[0, 1]).unwrap(), "cuda 2");
+        assert_eq!(on("cuda:0,1", &[1]).unwrap(), "cuda 0, cuda 1");
+        for devices in ["auto", "cuda"] {
+            let error = on(devices, &[0, 1, 2]).unwrap_err();
+            assert!(error.to_string().starts_with("no GPU can be used: cuda 0 does not answer: it is lost; "));
         }
     }
 

@@ -28,10 +28,10 @@ use crate::schedule::{Event, GiveUp, Policy, Scheduler};
 use crate::store::{Claims, Ended, Store, Storing, WriteError};
 use crate::worker::{Heard, Program, WorkerId, end_all, end_strays};
 use memory::Memory;
-use signals::Signals;
 use station::Station;
 
 pub use error::ExecuteError;
+pub use signals::Signals;
 
 /// At most so many runs are stored together, and as many wait for it: each holds half a dozen files open.
 const MOST_ENDED: usize = 48;
@@ -50,6 +50,15 @@ pub enum End {
     Enough(u32),
     /// Time was over.
     OutOfTime,
+}
+
+/// What came of a call of [`execute`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executed {
+    /// How it ended.
+    pub end: End,
+    /// Runs that failed here; those that somebody else has ended are not among them.
+    pub failures: u32,
 }
 
 /// What the loop waits for.
@@ -81,11 +90,12 @@ pub fn execute(
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     policy: Policy,
     store: &Store,
-    progress: &mut Progress,
-) -> Result<End, ExecuteError> {
+    (signals, progress): (&Signals, &mut Progress),
+) -> Result<Executed, ExecuteError> {
     // Bounded: a worker that talks faster than we listen waits.
     let (to, inbox) = mpsc::sync_channel(1024);
-    let signals = Signals::listen(to.clone()).map_err(ExecuteError::Signals)?;
+    signals.arm().map_err(ExecuteError::Signals)?;
+    let listening = signals.tell(to.clone());
     let claims = store.claims(slots.iter().map(|slot| slot.name.clone()).collect())?;
     match end_strays(claims.process()) {
         0 => {}
@@ -138,8 +148,8 @@ pub fn execute(
     let end = end.and_then(|end| stored.map(|()| end));
     execution.end_workers(&inbox);
     execution.progress.clear();
-    signals.close();
-    end
+    drop(listening);
+    end.map(|end| Executed { end, failures: execution.scheduler.failures() })
 }
 
 struct Execution<'a> {

@@ -41,6 +41,18 @@ pub struct Place {
     pub instances: Vec<Gpu>,
 }
 
+/// A GPU in its place, or why it does not answer: one that has fallen off the bus is still counted.
+pub type Answer = Result<Place, String>;
+
+/// A GPU that we may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visible {
+    /// What CUDA calls it.
+    pub cuda: String,
+    /// What it is, or why it does not answer.
+    pub gpu: Result<Gpu, String>,
+}
+
 /// The driver's management library, opened.
 #[derive(Debug)]
 pub struct Driver(Nvml);
@@ -54,16 +66,14 @@ impl Driver {
         Nvml::init().map(Self).map_err(|error| error.to_string())
     }
 
-    /// Every GPU, in the order of the PCI bus.
+    /// Every GPU, in the order of the PCI bus; one that does not answer keeps its place and hides no other.
     ///
     /// # Errors
-    /// Why they cannot be told, for people.
-    pub fn gpus(&self) -> Result<Vec<Place>, String> {
-        let all = || -> Result<Vec<Place>, NvmlError> {
-            let count = self.0.device_count()?;
-            (0..count).map(|index| place(&self.0.device_by_index(index)?)).collect()
-        };
-        all().map_err(|error| error.to_string())
+    /// Why they cannot be counted, for people.
+    pub fn gpus(&self) -> Result<Vec<Answer>, String> {
+        let count = self.0.device_count().map_err(|error| error.to_string())?;
+        let answer = |index| place(&self.0.device_by_index(index)?);
+        Ok((0..count).map(|index| answer(index).map_err(|error| error.to_string())).collect())
     }
 
     /// Its version, where it is told.
@@ -147,33 +157,50 @@ fn process(info: ProcessInfo) -> GpuProcess {
 /// which: numbers, UUIDs or the beginnings of such, MIG instances. CUDA stops reading at the first entry
 /// that is no GPU, and takes the first instance of a divided one. See
 /// <https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables>.
-pub fn visible(places: &[Place], inherited: Option<&str>) -> Vec<(String, Gpu)> {
-    match inherited {
+///
+/// CUDA may leave out what does not answer when it counts, so that numbers are not to be trusted any more: the
+/// others are then called by their UUIDs.
+pub fn visible(places: &[Answer], inherited: Option<&str>) -> Vec<Visible> {
+    let counted = places.iter().all(Result::is_ok);
+    let all = match inherited {
         None => places.iter().enumerate().flat_map(|(index, place)| all_of(index, place)).collect(),
         Some(list) => {
             let named = |entry: &str| {
                 let entry = entry.trim();
-                Some((entry.to_owned(), find(places, entry)?.clone()))
+                Some(Visible { cuda: entry.to_owned(), gpu: find(places, entry)? })
             };
             list.split(',').map_while(named).collect()
         }
+    };
+    let by_uuid = |visible: Visible| match &visible.gpu {
+        Ok(gpu) if !counted => Visible { cuda: gpu.uuid.clone(), ..visible },
+        _ => visible,
+    };
+    Vec::into_iter(all).map(by_uuid).collect()
+}
+
+fn all_of(index: usize, place: &Answer) -> Vec<Visible> {
+    match place {
+        Ok(Place { gpu, instances }) if instances.is_empty() => {
+            vec![Visible { cuda: index.to_string(), gpu: Ok(gpu.clone()) }]
+        }
+        Ok(Place { instances, .. }) => {
+            let visible = |gpu: &Gpu| Visible { cuda: gpu.uuid.clone(), gpu: Ok(gpu.clone()) };
+            instances.iter().map(visible).collect()
+        }
+        Err(why) => vec![Visible { cuda: index.to_string(), gpu: Err(why.clone()) }],
     }
 }
 
-fn all_of(index: usize, Place { gpu, instances }: &Place) -> Vec<(String, Gpu)> {
-    match instances.as_slice() {
-        [] => vec![(index.to_string(), gpu.clone())],
-        instances => instances.iter().map(|gpu| (gpu.uuid.clone(), gpu.clone())).collect(),
-    }
-}
-
-fn find<'a>(places: &'a [Place], entry: &str) -> Option<&'a Gpu> {
+/// None where the entry is no GPU. What does not answer does not tell its UUID either.
+fn find(places: &[Answer], entry: &str) -> Option<Result<Gpu, String>> {
     if let Ok(index) = entry.parse::<usize>() {
-        let place = places.get(index)?;
-        return Some(place.instances.first().unwrap_or(&place.gpu));
+        let first = |place: Place| place.instances.into_iter().next().unwrap_or(place.gpu);
+        return Some(places.get(index)?.clone().map(first));
     }
-    let all = places.iter().flat_map(|place| [&place.gpu].into_iter().chain(&place.instances));
-    all.into_iter().find(|gpu| !entry.is_empty() && gpu.uuid.starts_with(entry))
+    let answers = places.iter().flatten();
+    let mut all = answers.flat_map(|place| [&place.gpu].into_iter().chain(&place.instances));
+    all.find(|gpu| !entry.is_empty() && gpu.uuid.starts_with(entry)).cloned().map(Ok)
 }
 
 #[cfg(test)]
@@ -189,19 +216,28 @@ mod tests {
     fn what_we_were_given_is_what_we_use() {
         let instances = || vec![gpu("MIG-a"), gpu("MIG-b")];
         let places = [
-            Place { gpu: gpu("GPU-11"), instances: Vec::new() },
-            Place { gpu: gpu("GPU-22"), instances: instances() },
+            Ok(Place { gpu: gpu("GPU-11"), instances: Vec::new() }),
+            Ok(Place { gpu: gpu("GPU-22"), instances: instances() }),
         ];
-        for (inherited, expected) in [
-            (None, "0=GPU-11 MIG-a=MIG-a MIG-b=MIG-b"),
-            (Some("1,0"), "1=MIG-a 0=GPU-11"),
-            (Some(" GPU-2 , MIG-b"), "GPU-2=GPU-22 MIG-b=MIG-b"),
-            (Some("0,7,1"), "0=GPU-11"),
-            (Some("0,-1,1"), "0=GPU-11"),
-            (Some(""), ""),
+        let lost = [Err("it is lost".to_owned()), places[0].clone()];
+        for (places, inherited, expected) in [
+            (&places, None, "0=GPU-11 MIG-a=MIG-a MIG-b=MIG-b"),
+            (&places, Some("1,0"), "1=MIG-a 0=GPU-11"),
+            (&places, Some(" GPU-2 , MIG-b"), "GPU-2=GPU-22 MIG-b=MIG-b"),
+            (&places, Some("0,7,1"), "0=GPU-11"),
+            (&places, Some("0,-1,1"), "0=GPU-11"),
+            (&places, Some(""), ""),
+            (&lost, None, "0=it is lost GPU-11=GPU-11"),
+            (&lost, Some("1,0"), "GPU-11=GPU-11 0=it is lost"),
+            (&lost, Some("GPU-1"), "GPU-11=GPU-11"),
         ] {
-            let seen = visible(&places, inherited);
-            let seen: Vec<_> = seen.iter().map(|(id, gpu)| format!("{id}={}", gpu.uuid)).collect();
+            let seen = visible(places, inherited);
+            let seen: Vec<_> = seen
+                .into_iter()
+                .map(|Visible { cuda, gpu }| {
+                    format!("{cuda}={}", gpu.map_or_else(|why| why, |gpu| gpu.uuid))
+                })
+                .collect();
             assert_eq!(seen.join(" "), expected, "{inherited:?}");
         }
     }

@@ -18,6 +18,7 @@ pub mod find;
 pub mod fingerprint;
 pub mod gpus;
 pub mod nightly;
+pub mod open_files;
 pub mod output;
 pub mod planning;
 pub mod preflight;

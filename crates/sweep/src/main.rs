@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    sweep::open_files::allow_many();
     let console = Console::new(cli.global.quiet);
     let color = colors(&cli.global);
     log_to(&console, &cli.global, color);

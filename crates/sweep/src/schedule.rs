@@ -114,6 +114,11 @@ impl Scheduler {
         waiting == 0 && self.again.is_empty() && self.slots.iter().all(|slot| slot.runs() == 0)
     }
 
+    /// How many runs failed.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The slots, for tests and for the curious.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
@@ -247,14 +252,10 @@ impl Scheduler {
     /// Stores how a run ended, and what that says of the device and the sweep.
     fn store(&mut self, slot: SlotId, run: RunId, outcome: Outcome, effects: &mut Vec<Effect>) {
         let device = self.homes[slot];
-        let failed = match &outcome {
-            Outcome::Finished(_) | Outcome::Diverged { .. } => {
-                self.health[device].worked();
-                None
-            }
-            Outcome::Failed { cause } | Outcome::TimedOut { cause } => Some(cause.clone()),
-            Outcome::OutOfMemory { .. } | Outcome::Interrupted { .. } => None,
-        };
+        if matches!(outcome, Outcome::Finished(_) | Outcome::Diverged { .. }) {
+            self.health[device].worked();
+        }
+        let failed = outcome.is_failure().then(|| losses::cause(&outcome));
         effects.push(Effect::Store(slot, run, outcome));
         if let Some(cause) = failed {
             self.failures += 1;

@@ -43,7 +43,7 @@ pub(super) fn doctor(
     console: &Console,
 ) -> Result<u8, Failure> {
     let mut findings = worker();
-    findings.extend(gpus().iter().map(|Seen { name, gpu }| found(name, of_gpu(gpu))));
+    findings.extend(gpus().iter().map(of_seen));
     findings.push(cores());
     findings.extend(memory());
     findings.push(disk(results.root()));
@@ -119,24 +119,53 @@ fn worker() -> Vec<Finding> {
 pub(super) struct Seen {
     /// `GPU 3, a part`
     pub(super) name: String,
+    /// None when it does not answer.
     #[serde(flatten)]
-    pub(super) gpu: Gpu,
+    pub(super) gpu: Option<Gpu>,
+    /// Why it does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lost: Option<String>,
+}
+
+impl Seen {
+    /// What it is and who is on it, or that it does not answer.
+    pub(super) fn detail(&self) -> String {
+        match (&self.gpu, &self.lost) {
+            (Some(gpu), _) => of_gpu(gpu),
+            (None, why) => format!("does not answer: {}", why.as_deref().unwrap_or("nobody knows why")),
+        }
+    }
+}
+
+fn of_seen(seen: &Seen) -> Finding {
+    const RESET: &str = "reset it (`nvidia-smi --gpu-reset`) or start the machine anew; the others are used";
+    match seen.lost {
+        None => found(&seen.name, seen.detail()),
+        Some(_) => absent(&seen.name, seen.detail(), Some(RESET)),
+    }
 }
 
 /// What the driver tells; nothing where there is none.
 pub(super) fn gpus() -> Vec<Seen> {
     let Ok(places) = Driver::open().and_then(|driver| driver.gpus()) else { return Vec::new() };
     let mut seen = Vec::new();
-    for (index, Place { gpu, instances }) in places.into_iter().enumerate() {
-        seen.push(Seen { name: format!("GPU {index}"), gpu });
-        let part = |gpu| Seen { name: format!("GPU {index}, a part"), gpu };
-        seen.extend(instances.into_iter().map(part));
+    for (index, place) in places.into_iter().enumerate() {
+        let name = format!("GPU {index}");
+        match place {
+            Ok(Place { gpu, instances }) => {
+                seen.push(Seen { name, gpu: Some(gpu), lost: None });
+                let name = format!("GPU {index}, a part");
+                let part = |gpu| Seen { name: name.clone(), gpu: Some(gpu), lost: None };
+                seen.extend(instances.into_iter().map(part));
+            }
+            Err(why) => seen.push(Seen { name, gpu: None, lost: Some(why) }),
+        }
     }
     seen
 }
 
 /// `NVIDIA H100: 4.0 GiB free of 80.0 GiB, process 42 has 76.0 GiB`
-pub(super) fn of_gpu(Gpu { name, memory, free, processes, .. }: &Gpu) -> String {
+fn of_gpu(Gpu { name, memory, free, processes, .. }: &Gpu) -> String {
     let mut text = format!("{name}: {} free of {}", gib(*free), gib(*memory));
     for GpuProcess { pid, memory } in processes {
         let memory = memory.map_or(String::new(), |bytes| format!(" has {}", gib(bytes)));

@@ -10,7 +10,7 @@ use spec::sweep::Schedule;
 
 use crate::devices::{self, DevicesError, Machine, MachineGpu, SlotSpec};
 use crate::exit::Failure;
-use crate::gpus::{self, Driver, FreeMemory};
+use crate::gpus::{self, Driver, FreeMemory, Visible};
 use crate::worker::Program;
 
 /// What there is to share out. A worker of the user's own is not asked: the driver alone tells. The built-in
@@ -29,28 +29,38 @@ fn machine(program: &Program, devices: &Devices, cores: usize) -> Result<Machine
     if *devices == Devices::Auto && !there() {
         return Ok(without);
     }
-    let found = match (program.is_builtin(), &driver) {
+    let places = driver.and_then(|driver| driver.gpus());
+    let found = match (program.is_builtin(), &places) {
         (true, _) => program.probe()?.cuda_devices,
-        (false, Ok(driver)) => driver.gpus().map_or(0, |gpus| gpus.len()),
+        (false, Ok(places)) => places.len(),
         (false, Err(_)) => 0,
     };
-    if found == 0 {
-        return Ok(without);
-    }
     // Entries are ASCII: one that is not names no GPU, and CUDA finds none behind it.
     let inherited = env::var_os("CUDA_VISIBLE_DEVICES");
     let inherited = inherited.as_ref().map(|list| list.to_string_lossy());
-    let gpus = match driver.and_then(|driver| driver.gpus()) {
+    let gpus: Vec<MachineGpu> = match places {
         Ok(places) => gpus::visible(&places, inherited.as_deref())
             .into_iter()
-            .map(|(cuda, gpu)| MachineGpu { cuda, uuid: Some(gpu.uuid) })
+            .map(|Visible { cuda, gpu }| match gpu {
+                Ok(gpu) => MachineGpu { cuda, uuid: Some(gpu.uuid), lost: None },
+                Err(why) => MachineGpu { cuda, uuid: None, lost: Some(why) },
+            })
             .collect(),
+        Err(_) if found == 0 => return Ok(without),
         Err(why) => {
             tracing::info!("the driver tells nothing of the GPUs: {why}");
             devices::visible_gpus(found, inherited.as_deref())
         }
     };
-    Ok(Machine { gpus, ..without })
+    let machine = Machine { gpus, ..without };
+    if found > 0 {
+        return Ok(machine);
+    }
+    // One that is lost may keep CUDA from finding the others: that is no reason to train on the CPU unasked.
+    match machine.lost() {
+        lost if lost.is_empty() => Ok(Machine { gpus: Vec::new(), ..machine }),
+        lost => Err(DevicesError::NoGpuAnswers { lost }.into()),
+    }
 }
 
 /// The cores that this process may use.
@@ -76,12 +86,14 @@ pub(super) fn free_memory(
     }
 }
 
-/// The slots that `schedule` makes of this machine for `program`; `cores` of it are ours.
+/// The slots that `schedule` makes of this machine for `program`, of which `cores` are ours; and which GPUs do
+/// not answer, for people.
 pub(super) fn slots(
     schedule: &Schedule,
     cores: usize,
     program: &Program,
-) -> Result<Vec<SlotSpec>, Failure> {
+) -> Result<(Vec<SlotSpec>, Vec<String>), Failure> {
     let machine = machine(program, &schedule.devices, cores)?;
-    Ok(devices::share_out(&schedule.devices, schedule.per_device, &machine)?)
+    let slots = devices::share_out(&schedule.devices, schedule.per_device, &machine)?;
+    Ok((slots, machine.lost()))
 }

@@ -14,7 +14,7 @@ use super::report::{Rendered, render};
 use super::{count, load, print, slurm};
 use crate::cli;
 use crate::devices;
-use crate::execute::End;
+use crate::execute::{End, ExecuteError, Signals};
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::{Planned, Planner, Work};
@@ -28,24 +28,29 @@ pub(super) use rounds::{is_open, nothing_to_do};
 pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Result<u8, Failure> {
     slurm::refuse_options(args)?;
     let sweeps = load(&args.files)?;
+    let signals = Signals::default();
     let CarriedOut { store, plans, work, end, .. } =
-        carry_out(&sweeps, args, None, results, console)?;
+        carry_out(&sweeps, args, None, results, (&signals, console))?;
     match end {
         End::Done => {}
         End::OutOfTime => {
             console.say("stopped when its time was over: give the same command to go on");
         }
-        End::Interrupted => {
-            console.say("interrupted: give the same command to go on");
-            return Ok(exit::INTERRUPTED);
-        }
+        End::Interrupted => return Ok(interrupted(console)),
         End::Enough(failures) => console.say(&format!(
             "stopped after {}: give the same command to go on",
             count(failures as usize, "failure")
         )),
     }
-    print_reports(&store, &plans, args, console)?;
+    if !print_reports(&store, &plans, args, (&signals, console))? {
+        return Ok(interrupted(console));
+    }
     conclude(&store, &work, console)
+}
+
+fn interrupted(console: &Console) -> u8 {
+    console.say("interrupted: give the same command to go on");
+    exit::INTERRUPTED
 }
 
 /// Sweeps that have been run, as far as they came.
@@ -64,7 +69,7 @@ pub(super) fn carry_out(
     args: &cli::Run,
     until: Option<Instant>,
     results: ResultsDir,
-    console: &Console,
+    (signals, console): (&Signals, &Console),
 ) -> Result<CarriedOut, Failure> {
     let schedules = sweeps.iter().map(|sweep| &sweep.schedule);
     let agreed = devices::agree(args.devices.as_ref(), schedules)?;
@@ -74,6 +79,8 @@ pub(super) fn carry_out(
     let mut rounds = Rounds::new(&schedule, args, until);
     // Before anything is written, so that a mistake leaves no trace.
     let mut planned = rounds.plan(&mut planner, &results)?;
+    // What came before could be left off anywhere.
+    signals.arm().map_err(ExecuteError::Signals)?;
     let store = Store::open(results.clone())?;
     for plan in &mut planned.plans {
         amend(&store, plan)?;
@@ -83,7 +90,7 @@ pub(super) fn carry_out(
         store.write_plan(plan)?;
     }
     let end = loop {
-        let Some(end) = rounds.run(&planned.work, &store, console)? else { break End::Done };
+        let Some(end) = rounds.run(&planned.work, &store, (signals, console))? else { break End::Done };
         // What has ended may decide what comes next, also where it is for another command to go on: a plan
         // whose runs all have results would pass for a sweep that is done.
         let mut next = rounds.plan(&mut planner, &results)?;
@@ -133,20 +140,24 @@ pub(super) fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String
     }
 }
 
+/// Whether nobody has stopped it meanwhile.
 pub(super) fn print_reports(
     store: &Store,
     plans: &[Plan],
     args: &cli::Run,
-    console: &Console,
-) -> Result<(), Failure> {
+    (signals, console): (&Signals, &Console),
+) -> Result<bool, Failure> {
     for (place, plan) in plans.iter().enumerate() {
         let rendered = render(store.dir(), plan, args.score_format)?;
         let page = rendered.section(plan, args.score_format).map(|section| page([&section]))?;
+        if signals.came_since_the_runs() {
+            return Ok(false);
+        }
         let Rendered { report, runs, .. } = &rendered;
         store.write_report(plan, report, runs, Some(&page))?;
         print(console, &format!("{}{report}", if place > 0 { "\n" } else { "" }))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What failed, whenever that was: asking again does not mend it.

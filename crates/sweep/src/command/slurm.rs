@@ -20,6 +20,7 @@ use super::status::where_tasks_are;
 use super::{count, load, print};
 use crate::cli;
 use crate::devices;
+use crate::execute::Signals;
 use crate::exit::{self, Ends, Failure};
 use crate::output::Console;
 use crate::planning::{Planned, Planner, Work};
@@ -147,7 +148,8 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
                 continue;
             }
         }
-        print_reports(&store, &plans, args, console)?;
+        // It catches no signal: they end it as they end any program.
+        print_reports(&store, &plans, args, (&Signals::default(), console))?;
         return conclude(&store, &work, console);
     }
 }

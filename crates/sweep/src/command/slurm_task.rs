@@ -8,7 +8,7 @@ use super::count;
 use super::machine::{cores, free_memory, slots};
 use super::report::{Rendered, render};
 use crate::cli;
-use crate::execute::{End, execute};
+use crate::execute::{End, ExecuteError, Signals, execute};
 use crate::exit::{self, Failure};
 use crate::output::Console;
 use crate::planning::Work;
@@ -76,18 +76,23 @@ fn work(
     // Where Slurm binds no processes to cores, the machine's own are not all ours.
     let cores = place.cpus.map_or(cores(), |given| cores().min(given.get()));
     let program = trainer::program(open.iter().map(|work| &work.config))?;
-    let slots = slots(&order.schedule, cores, &program)?;
+    let (slots, lost) = slots(&order.schedule, cores, &program)?;
+    lost.iter().for_each(|lost| console.warn(lost));
     let memory = free_memory(order.wait_free_memory.map(ByteSize::b), &slots)?;
     let slots = &slots[..slots.len().min(open.len())];
     let policy = Policy::new(&order.schedule, None);
     let (total, before) = (order.work.len(), order.work.len() - open.len());
     let mut progress = Progress::new(console, slots, (total, before), ScoreFormat::Document);
     let places = (slots, memory.as_ref());
-    // From here on it is heard by whoever runs them. What came before that nobody else acts on.
+    // What comes from here on is heard by whoever runs them, also where it comes before they begin; what came
+    // before nobody else acts on.
+    let signals = Signals::default();
+    signals.arm().map_err(ExecuteError::Signals)?;
     if warning.came() {
         return Ok(End::Interrupted);
     }
-    Ok(execute(open, order.fuse, &program, places, policy, store, &mut progress)?)
+    let heard = (&signals, &mut progress);
+    Ok(execute(open, order.fuse, &program, places, policy, store, heard)?.end)
 }
 
 /// What has not ended, and what has not ended well.

@@ -8,7 +8,7 @@ use spec::paths::ResultsDir;
 use spec::record::{Outcome, Plan, PlanRun};
 use spec::run_id::RunId;
 
-use super::doctor::{Seen, gpus, of_gpu};
+use super::doctor::{Seen, gpus};
 use super::{count, print, print_json};
 use crate::cli;
 use crate::exit::{self, Failure};
@@ -171,7 +171,7 @@ fn text(status: &Status, results: &ResultsDir) -> String {
         [] => "nothing is at work".to_owned(),
         all => all.iter().map(at_work).collect::<Vec<_>>().join("\n"),
     };
-    let gpus = status.gpus.iter().map(|Seen { name, gpu }| format!("\n{name}: {}", of_gpu(gpu)));
+    let gpus = status.gpus.iter().map(|seen| format!("\n{}: {}", seen.name, seen.detail()));
     let gpus: String = gpus.collect();
     let slurm: String =
         status.slurm.iter().map(|submitted| format!("\n{}", in_slurm(submitted))).collect();

@@ -341,7 +341,7 @@ impl Scheduler {
     }
 }
 
-fn cause(outcome: &Outcome) -> String {
+pub(super) fn cause(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Diverged { cause, .. }
         | Outcome::OutOfMemory { cause }

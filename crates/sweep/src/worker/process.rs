@@ -4,19 +4,22 @@
 //! worker does or fails to do can block the orchestrator. The last thing heard of a worker is
 //! [`Heard::Ended`], after everything that it said.
 
-use std::io::{self, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use spec::config::Config;
-use spec::protocol::Order;
+use spec::protocol::{Event, Order};
 
 use super::{Line, Lines, Program, orphans};
 use crate::devices::SlotSpec;
+use crate::open_files;
 use crate::process::Process;
 use crate::schedule::SlotId;
 
@@ -82,12 +85,10 @@ impl Worker {
         let mut child = command.spawn()?;
         let group = Pid::from_child(&child);
         let (done, readers_done) = mpsc::channel();
-        if let Some(stdout) = child.stdout.take() {
-            read_lines(stdout, id, to.clone(), done.clone());
-        }
-        if let Some(stderr) = child.stderr.take() {
-            read_chatter(stderr, id, to.clone(), done);
-        }
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            unreachable!("both are piped")
+        };
+        read(stdout, stderr, id, to, &done);
         wait_for_end(group, (id, mark), to.clone(), readers_done);
         let orders = child.stdin.take().map(write_orders);
         Ok(Self { id, child, group, orders })
@@ -171,12 +172,13 @@ fn describe(status: ExitStatus) -> String {
 #[expect(unsafe_code, reason = "`pre_exec` is the only way to run code between fork and exec")]
 pub(crate) fn die_with_us(command: &mut Command) {
     let us = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prctl` and `getppid`
-    // are plain system calls, made without allocation or locks; building an `io::Error` from a number
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prctl`, `setrlimit` and
+    // `getppid` are plain system calls, made without allocation or locks; building an `io::Error` from a number
     // allocates nothing either.
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            open_files::restore()?;
             // Whoever died before that call sends no signal any more.
             if rustix::process::getppid() != Some(us) {
                 return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
@@ -186,38 +188,85 @@ pub(crate) fn die_with_us(command: &mut Command) {
     }
 }
 
-fn read_lines<M: From<(WorkerId, Heard)> + Send + 'static>(
-    stdout: ChildStdout,
+/// What a worker says on stderr, for two threads that read it.
+#[derive(Debug)]
+struct Chatter<M> {
+    pipe: ChildStderr,
+    /// Held from reading to sending, so that nothing is on its way when it is not.
+    turn: Mutex<()>,
     id: WorkerId,
     to: SyncSender<M>,
-    done: Sender<()>,
+}
+
+/// So much of it is read in one go.
+const PIECE: usize = 1 << 14;
+
+/// What fits into a pipe, and more: whoever says more than that says it afterwards.
+const IN_A_PIPE: usize = (1 << 20) / PIECE;
+
+impl<M: From<(WorkerId, Heard)>> Chatter<M> {
+    /// Sends on what is there; whether more may come.
+    fn forward(&self, buffer: &mut [u8]) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..IN_A_PIPE {
+            if !self.has_something(Some(&Timespec::default())) {
+                return true;
+            }
+            match rustix::io::read(&self.pipe, &mut *buffer) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(length @ 1..) => {
+                    let said = Heard::Chatter(buffer[..length].to_vec());
+                    if self.to.send((self.id, said).into()).is_err() {
+                        return false;
+                    }
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits until something is there, or the end.
+    fn has_something(&self, limit: Option<&Timespec>) -> bool {
+        poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], limit).is_ok_and(|ready| ready > 0)
+    }
+}
+
+/// Reads both pipes, each on a thread of its own.
+///
+/// What a worker said on stderr before it says that a run has ended is told before that: it belongs to the
+/// run's log, which is closed then.
+fn read<M: From<(WorkerId, Heard)> + Send + 'static>(
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    id: WorkerId,
+    to: &SyncSender<M>,
+    done: &Sender<()>,
 ) {
+    let chatter = Arc::new(Chatter { pipe: stderr, turn: Mutex::new(()), id, to: to.clone() });
+    let beside = Arc::clone(&chatter);
+    let finished = done.clone();
+    thread::spawn(move || {
+        let mut buffer = vec![0; PIECE];
+        while beside.forward(&mut buffer) {
+            beside.has_something(None);
+        }
+        let _ = finished.send(());
+    });
+    let (to, done) = (to.clone(), done.clone());
     thread::spawn(move || {
         let mut stdout = BufReader::with_capacity(1 << 16, stdout);
+        let mut buffer = vec![0; PIECE];
         for line in Lines::new(&mut stdout) {
+            if matches!(&line, Line::Event(event) if matches!(**event, Event::Finished { .. })) {
+                chatter.forward(&mut buffer);
+            }
             if to.send((id, Heard::Line(line)).into()).is_err() {
                 return;
             }
         }
         // After a breach the rest is drained, so that the worker is not stuck in a write for good.
         let _ = io::copy(&mut stdout, &mut io::sink());
-        let _ = done.send(());
-    });
-}
-
-fn read_chatter<M: From<(WorkerId, Heard)> + Send + 'static>(
-    mut stderr: ChildStderr,
-    id: WorkerId,
-    to: SyncSender<M>,
-    done: Sender<()>,
-) {
-    thread::spawn(move || {
-        let mut buffer = vec![0; 1 << 14];
-        while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-            if to.send((id, Heard::Chatter(buffer[..length].to_vec())).into()).is_err() {
-                return;
-            }
-        }
         let _ = done.send(());
     });
 }
@@ -262,4 +311,52 @@ fn write_orders(mut stdin: ChildStdin) -> Sender<Order<Config>> {
         }
     });
     orders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Told(Heard);
+
+    impl From<(WorkerId, Heard)> for Told {
+        fn from((_, heard): (WorkerId, Heard)) -> Self {
+            Self(heard)
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_runs_end_is_heard_before_it() {
+        let run = "01".repeat(32);
+        let end = format!(
+            r#"{{"type":"finished","run":"{run}","outcome":"failed","cause":"x"}}"#
+        );
+        for _ in 0..100 {
+            let mut child = Command::new("sh")
+                .args(["-c", "head -c 60000 /dev/zero >&2; echo \"$0\"; echo after >&2", &end])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let (to, heard) = mpsc::sync_channel::<Told>(1024);
+            let (done, _) = mpsc::channel();
+            let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+            read(stdout, stderr, WorkerId { slot: 0, start: 1 }, &to, &done);
+            drop(to);
+            let (mut before, mut all, mut ended) = (0, 0, false);
+            for Told(heard) in heard {
+                match heard {
+                    Heard::Chatter(said) => {
+                        all += said.len();
+                        before += if ended { 0 } else { said.len() };
+                    }
+                    Heard::Line(Line::Event(_)) => ended = true,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(ended && before >= 60_000, "{before} of {all} bytes");
+            assert_eq!(all, 60_006, "nothing is lost");
+            child.wait().unwrap();
+        }
+    }
 }

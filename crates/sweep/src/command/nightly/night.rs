@@ -18,7 +18,7 @@ use crate::command::machine::{cores, free_memory, slots};
 use crate::command::report::render;
 use crate::command::run::{CarriedOut, carry_out};
 use crate::command::{count, print};
-use crate::execute::End;
+use crate::execute::{End, Signals};
 use crate::exit::{self, Ends, Failure};
 use crate::gpus::Driver;
 use crate::nightly::assess::assess;
@@ -195,6 +195,7 @@ impl Setting<'_> {
             ..cli::Run::default()
         };
         let names: Vec<&str> = begun.sweeps.iter().map(String::as_str).collect();
+        let signals = Signals::default();
         for name in history::order(&names, self.past.last()) {
             let named = self.sweeps.iter().find(|sweep| sweep.name == name);
             let Some(sweep) = named.filter(|sweep| can_run(sweep)) else { continue };
@@ -206,7 +207,10 @@ impl Setting<'_> {
             self.console.say(&format!("# {name}"));
             let results = self.results(begun);
             let sweeps = std::slice::from_ref(sweep);
-            match carry_out(sweeps, &args, until, results, self.console) {
+            if signals.came() {
+                return Ok(End::Interrupted);
+            }
+            match carry_out(sweeps, &args, until, results, (&signals, self.console)) {
                 Ok(done) => {
                     let end = done.end;
                     self.keep_report(done, trouble);
@@ -255,7 +259,7 @@ impl Setting<'_> {
         let devices = self.nightly.devices.clone().unwrap_or(sweep.schedule.devices.clone());
         let schedule = Schedule { devices, ..sweep.schedule.clone() };
         let program = trainer::program([&sweep.baseline])?;
-        let slots = slots(&schedule, cores(), &program)?;
+        let (slots, _) = slots(&schedule, cores(), &program)?;
         let gpus: Vec<&String> = slots.iter().filter_map(|slot| slot.gpu.as_ref()).collect();
         if gpus.is_empty() {
             return Ok(());

@@ -13,7 +13,7 @@ use crate::cli;
 use crate::command::machine::{cores, free_memory, slots};
 use crate::command::{count, layers};
 use crate::devices::SlotSpec;
-use crate::execute::{End, execute};
+use crate::execute::{End, Executed, Signals, execute};
 use crate::exit::Failure;
 use crate::gpus::FreeMemory;
 use crate::output::Console;
@@ -35,6 +35,7 @@ pub(super) struct Rounds<'a> {
     until: Option<Instant>,
     /// Runs that this command has run: none is run twice.
     ran: HashSet<RunId>,
+    /// Runs that failed in them.
     failures: u32,
     /// Devices on which nothing ran any more.
     pub(super) set_aside: Vec<SetAside>,
@@ -66,7 +67,7 @@ impl<'a> Rounds<'a> {
         &mut self,
         work: &[Work],
         store: &Store,
-        console: &Console,
+        (signals, console): (&Signals, &Console),
     ) -> Result<Option<End>, Failure> {
         let mut open = Vec::new();
         let mut failed = 0;
@@ -86,6 +87,10 @@ impl<'a> Rounds<'a> {
             }
             return Ok(None);
         }
+        // What came between two rounds, or after the last run of one had ended.
+        if signals.came() {
+            return Ok(Some(End::Interrupted));
+        }
         let most = if self.args.fail_fast { Some(NonZeroU32::MIN) } else { self.args.max_failures };
         // Those of earlier rounds count.
         if most.is_some_and(|most| self.failures >= most.get()) {
@@ -94,28 +99,24 @@ impl<'a> Rounds<'a> {
         let most = most.and_then(|most| NonZeroU32::new(most.get() - self.failures));
         let policy = self.policy(most);
         let program = trainer::program(open.iter().map(|work| &work.config))?;
-        let slots = slots(self.schedule, cores(), &program)?;
+        let (slots, lost) = slots(self.schedule, cores(), &program)?;
+        // Once for all rounds.
+        if self.ran.is_empty() {
+            lost.iter().for_each(|lost| console.warn(lost));
+        }
         let memory = free_memory(self.args.wait_free_memory, &slots)?;
         let places = (slots.as_slice(), memory.as_ref());
         let fuse = !self.args.no_fuse;
         self.ran.extend(open.iter().map(Work::run));
-        let began = open.clone();
         let shown = (work.len(), self.args.score_format);
-        let (end, set_aside) =
-            start(open, shown, (&program, policy, fuse), places, store, console)?;
+        let what = (&program, policy, fuse);
+        let (executed, set_aside) = start(open, shown, what, places, store, (signals, console))?;
         self.set_aside.extend(set_aside);
-        let end = match end {
-            End::Enough(failures) => End::Enough(self.failures + failures),
+        self.failures += executed.failures;
+        Ok(Some(match executed.end {
+            End::Enough(_) => End::Enough(self.failures),
             end => end,
-        };
-        for work in &began {
-            let outcome = store.result(work)?.map(|result| result.outcome);
-            let failed = outcome.is_some_and(|outcome| {
-                outcome.is_settled() && !matches!(outcome, Outcome::Finished(_))
-            });
-            self.failures += u32::from(failed);
-        }
-        Ok(Some(end))
+        }))
     }
 
     /// That of one round.
@@ -160,8 +161,8 @@ fn start(
     (program, policy, fuse): (&Program, Policy, bool),
     (slots, memory): (&[SlotSpec], Option<&FreeMemory>),
     store: &Store,
-    console: &Console,
-) -> Result<(End, Vec<SetAside>), Failure> {
+    (signals, console): (&Signals, &Console),
+) -> Result<(Executed, Vec<SetAside>), Failure> {
     layers::check_names(program, &open)?;
     preflight::room(store.dir().root(), open.len())?;
     if let Err(error) = preflight::cache(&store.dir().cache()) {
@@ -176,8 +177,9 @@ fn start(
         names(slots)
     ));
     let mut progress = Progress::new(console, slots, (total, before), format);
-    let end = execute(open, fuse, program, (slots, memory), policy, store, &mut progress)?;
-    Ok((end, progress.devices_set_aside()))
+    let heard = (signals, &mut progress);
+    let executed = execute(open, fuse, program, (slots, memory), policy, store, heard)?;
+    Ok((executed, progress.devices_set_aside()))
 }
 
 fn names(slots: &[SlotSpec]) -> String {

@@ -1,0 +1,32 @@
+//! How many files may be open at a time.
+//!
+//! A run under way has its log open and its `config.json`, and a worker may train a thousand runs together: more
+//! than the 1,024 files that programs may open by default. That limit is a soft one, for the sake of programs
+//! which cannot count further; those that we start have it again.
+
+use std::sync::OnceLock;
+
+use rustix::io;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What we were given.
+static GIVEN: OnceLock<Rlimit> = OnceLock::new();
+
+/// Raises the soft limit to the hard one.
+pub fn allow_many() {
+    let given = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: given.maximum, maximum: given.maximum };
+    if given.current == given.maximum {
+        return;
+    }
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => _ = GIVEN.set(given),
+        // It does for most sweeps as it is.
+        Err(error) => tracing::debug!("the limit of open files stays as it is: {error}"),
+    }
+}
+
+/// Gives a process that we start the limit that we were given. A plain system call, without allocation or locks.
+pub(crate) fn restore() -> io::Result<()> {
+    GIVEN.get().map_or(Ok(()), |given| setrlimit(Resource::Nofile, *given))
+}

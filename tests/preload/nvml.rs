@@ -3,7 +3,8 @@
 //! GPU 2 is used by a foreign process, which holds 76 GiB until the file that `FAKE_NVML_FREED` names is
 //! there. Of GPU 1 10 GiB are used while the file that `FAKE_NVML_KEPT` names is there. With `FAKE_NVML_MIG`
 //! GPU 3 is divided into two instances of 40 GiB. `FAKE_NVML_DEAD` names GPUs, by their numbers (`0,2`), that
-//! have fallen off the bus; `FAKE_NVML_VERSION` the driver. Only what the program asks for is here; see
+//! have fallen off the bus; `FAKE_NVML_VERSION` the driver. Where `FAKE_NVML_WORKERS` is set every
+//! child of ours is on every GPU. Only what the program asks for is here; see
 //! <https://docs.nvidia.com/deploy/nvml-api/>.
 #![allow(unsafe_code, reason = "it stands in for a C library")]
 
@@ -17,6 +18,7 @@ const INSUFFICIENT_SIZE: c_int = 7;
 const GPU_IS_LOST: c_int = 15;
 
 const GIB: u64 = 1 << 30;
+const FOREIGN: c_uint = 4242;
 const GPUS: usize = 4;
 
 /// A handle is a number: 1 to 4 for GPUs, 5 and 6 for the instances of the last.
@@ -98,7 +100,9 @@ unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, handle: *mut H
     if index as usize >= GPUS {
         return INVALID_ARGUMENT;
     }
-    if std::env::var("FAKE_NVML_DEAD").is_ok_and(|dead| dead.split(',').any(|dead| dead == index.to_string())) {
+    if std::env::var("FAKE_NVML_DEAD")
+        .is_ok_and(|dead| dead.split(',').any(|dead| dead == index.to_string()))
+    {
         return GPU_IS_LOST;
     }
     // SAFETY: the caller's promise.
@@ -152,23 +156,35 @@ unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
     count: *mut c_uint,
     processes: *mut Process,
 ) -> c_int {
-    let there = c_uint::from(taken(handle) > 0);
+    let foreign = Some((FOREIGN, taken(handle))).filter(|(_, memory)| *memory > 0);
+    let on_it: Vec<_> = foreign.into_iter().chain(workers().map(|pid| (pid, GIB))).collect();
+    let there = on_it.len() as c_uint;
     // SAFETY: the caller's promise.
     unsafe {
         let room = std::mem::replace(&mut *count, there);
         if room < there {
             return INSUFFICIENT_SIZE;
         }
-        if there == 1 {
-            *processes = Process {
-                pid: 4242,
-                memory: taken(handle),
-                gpu_instance: c_uint::MAX,
-                compute_instance: c_uint::MAX,
-            };
+        for (place, (pid, memory)) in on_it.into_iter().enumerate() {
+            let (gpu_instance, compute_instance) = (c_uint::MAX, c_uint::MAX);
+            *processes.add(place) = Process { pid, memory, gpu_instance, compute_instance };
         }
     }
     SUCCESS
+}
+
+/// Our children, where that is asked for.
+fn workers() -> impl Iterator<Item = c_uint> {
+    let asked = std::env::var_os("FAKE_NVML_WORKERS").is_some();
+    let all = asked.then(|| fs_err::read_dir("/proc").into_iter().flatten().flatten());
+    let us = std::process::id().to_string();
+    all.into_iter().flatten().filter_map(move |process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let stat = fs_err::read_to_string(process.path().join("stat")).ok()?;
+        // Its state, then its parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        (rest.split(' ').nth(1)? == us).then_some(pid)
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -131,6 +131,30 @@ fn a_gpu_that_keeps_what_a_dead_worker_had_is_waited_for() {
     assert_eq!(bench.ledger().len(), 6);
 }
 
+/// The same where it has the GPU for itself: that is a finding at once.
+#[test]
+fn a_run_out_of_memory_beside_somebody_elses_process_is_tried_once_more_and_says_so() {
+    for (gpu, tries) in [("2", 2), ("0", 1)] {
+        let bench = with_gpus(4);
+        let (seed, batch_size, act) = (Some(1), Some(32), Act::OutOfMemory);
+        bench.change_script(|script| {
+            script.rules = vec![Rule { seed, batch_size, times: None, act }];
+        });
+        let device = format!("cuda:{gpu}");
+        let mut command = command(&bench, &["run", "batch_size.toml", "--devices", &device]);
+        command.env("FAKE_NVML_WORKERS", "1");
+        let ran = bench.wait(Running::start(command));
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        let begun = bench.read("begun").lines().filter(|line| *line == "1 32").count();
+        assert_eq!(begun, tries, "{}", ran.stderr);
+        let file = bench.run_folder("b32-lr0.0001-s1").join("result.json");
+        let result = fs_err::read_to_string(file).unwrap();
+        let said =
+            result.contains("CUDA out of memory; process 4242 with 76.0 GiB was on cuda 2 too");
+        assert_eq!(said, tries == 2, "{result}");
+    }
+}
+
 #[test]
 fn a_gpu_that_is_lost_hides_no_other_one() {
     let bench = with_gpus(4);
@@ -144,7 +168,7 @@ fn a_gpu_that_is_lost_hides_no_other_one() {
         ran.stdout + &ran.stderr
     };
     let doctor = said(&["doctor"]);
-    let why = "does not answer: a GPU has fallen off the bus or has otherwise become inaccessible";
+    let why = "does not answer: device fell off the bus";
     assert!(doctor.contains(&format!("absent   GPU 1                        {why}")), "{doctor}");
     assert!(doctor.contains("ok       GPU 3  "), "{doctor}");
     assert!(said(&["status"]).contains(&format!("GPU 1: {why}")));

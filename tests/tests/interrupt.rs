@@ -198,7 +198,11 @@ fn ctrl_c_between_two_rounds_ends_the_sweep_there() {
     interrupt_at(&child, &result, &content);
     let ran = bench.wait(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("interrupted: give the same command to go on\n"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.stdout, "");
     assert_eq!(bench.ledger().len(), 6, "nothing more has begun");
     let plan: serde_json::Value =
@@ -222,7 +226,11 @@ fn ctrl_c_while_the_report_is_made_leaves_it_off() {
     interrupt_at(&child, &score, b"{}");
     let ran = bench.wait(child);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("interrupted: give the same command to go on\n"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.stdout, "");
     assert!(!bench.path("results/batch_size/report.md").exists());
     fs_err::remove_file(score).unwrap();

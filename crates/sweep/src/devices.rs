@@ -122,7 +122,9 @@ pub enum DevicesError {
 impl Ends for DevicesError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::NoSuchGpu { .. } | Self::NoGpuAnswers { .. } | Self::NoDriver { .. } => exit::ENVIRONMENT,
+            Self::NoSuchGpu { .. } | Self::NoGpuAnswers { .. } | Self::NoDriver { .. } => {
+                exit::ENVIRONMENT
+            }
             Self::Different { .. } | Self::DifferentLimits => exit::USAGE,
         }
     }
@@ -230,11 +232,7 @@ fn all(machine: &Machine) -> Result<Vec<usize>, DevicesError> {
 
 /// `each` slots for each of `gpus`, which are places in the machine's list: the first of every GPU
 /// before the second of any, so that few runs have a GPU each.
-fn gpu_slots(
-    gpus: &[usize],
-    each: usize,
-    machine: &Machine,
-) -> Vec<SlotSpec> {
+fn gpu_slots(gpus: &[usize], each: usize, machine: &Machine) -> Vec<SlotSpec> {
     let threads = (machine.cores / (gpus.len() * each).max(1)).max(1);
     let slot = |(share, gpu): (usize, usize)| {
         let mut environment = threads_environment(threads);
@@ -347,7 +345,11 @@ mod tests {
         assert_eq!(on("cuda:0,1", &[1]).unwrap(), "cuda 0, cuda 1");
         for devices in ["auto", "cuda"] {
             let error = on(devices, &[0, 1, 2]).unwrap_err();
-            assert!(error.to_string().starts_with("no GPU can be used: cuda 0 does not answer: it is lost; "));
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("no GPU can be used: cuda 0 does not answer: it is lost; ")
+            );
         }
     }
 

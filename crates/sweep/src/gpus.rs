@@ -88,6 +88,17 @@ impl Driver {
         (0..count).map(|index| name(index).unwrap_or_else(|error| error.to_string())).collect()
     }
 
+    /// Who computes on the GPU, or the instance of one, that has this UUID.
+    ///
+    /// # Errors
+    /// Why that cannot be told, for people.
+    pub fn processes(&self, uuid: &str) -> Result<Vec<GpuProcess>, String> {
+        let device = self.0.device_by_uuid(uuid);
+        let processes = device.and_then(|device| device.running_compute_processes());
+        let processes = processes.map_err(|error| error.to_string())?;
+        Ok(processes.into_iter().map(process).collect())
+    }
+
     /// Bytes that are free on the GPU, or the instance of one, that has this UUID.
     ///
     /// # Errors

@@ -14,6 +14,10 @@ pub use answer::answer;
 pub struct Process {
     /// The machine's name.
     pub host: String,
+    /// What its system was called when it was installed; absent where it has no name of that kind, as in many
+    /// containers. See machine-id(5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// Another one after each start of the machine.
     pub boot: String,
     /// What `pid` is a number in: containers count their own.
@@ -47,6 +51,7 @@ impl Process {
         let started = start_of(pid)?.ok_or_else(odd)?;
         Ok(Self {
             host: read("/proc/sys/kernel/hostname")?,
+            machine: read("/etc/machine-id").ok().filter(|machine| !machine.is_empty()),
             boot: read("/proc/sys/kernel/random/boot_id")?,
             pid_namespace: fs_err::read_link("/proc/self/ns/pid")?.display().to_string(),
             pid,
@@ -62,8 +67,9 @@ impl Process {
     /// `start_of` says when the process of a number started that goes on here.
     fn judge(&self, other: &Self, start_of: impl Fn(u32) -> io::Result<Option<u64>>) -> Fate {
         match other.boot == self.boot {
-            // The machine was started anew since.
-            false if other.host == self.host => Fate::Gone,
+            // The machine was started anew since. Its name alone does not say that: containers on two machines may
+            // have the same, and so may machines that were set up alike.
+            false if other.host == self.host && self.is_on_machine_of(other) => Fate::Gone,
             true if other.pid_namespace == self.pid_namespace => match start_of(other.pid) {
                 Ok(Some(started)) if started == other.started => Fate::Alive,
                 Ok(_) => Fate::Gone,
@@ -72,6 +78,10 @@ impl Process {
             },
             _ => Fate::Unseen,
         }
+    }
+
+    fn is_on_machine_of(&self, other: &Self) -> bool {
+        self.machine.is_some() && self.machine == other.machine
     }
 
     /// A name for files.
@@ -136,6 +146,7 @@ mod tests {
     fn who_cannot_be_seen_may_be_alive() {
         let here = Process {
             host: "a".to_owned(),
+            machine: Some("m".to_owned()),
             boot: "1".to_owned(),
             pid_namespace: "pid:[1]".to_owned(),
             pid: 1,
@@ -155,9 +166,14 @@ mod tests {
             (Process { started: 71, ..other.clone() }, Fate::Gone),
             (Process { boot: text("2"), ..other.clone() }, Fate::Gone),
             (Process { boot: text("2"), host: text("b"), ..other.clone() }, Fate::Unseen),
+            (Process { boot: text("2"), machine: Some(text("n")), ..other.clone() }, Fate::Unseen),
+            (Process { boot: text("2"), machine: None, ..other.clone() }, Fate::Unseen),
             (Process { pid_namespace: text("pid:[2]"), ..other }, Fate::Unseen),
         ] {
             assert_eq!(here.judge(&other, alive), expected, "{other:?}");
         }
+        let nameless = Process { machine: None, ..here };
+        let other = Process { boot: text("2"), ..nameless.clone() };
+        assert_eq!(nameless.judge(&other, alive), Fate::Unseen, "in containers of one name");
     }
 }

@@ -162,6 +162,11 @@ impl Scheduler {
                 _ => self.breach(now, slot, "said hello twice".to_owned(), effects),
             },
             Event::News(slot) => self.slots[slot].hear(now),
+            Event::Shared(slot) => {
+                if let Some(hand) = self.slots[slot].hand() {
+                    hand.share();
+                }
+            }
             Event::Started(slot, run) => match self.slots[slot].start(run, now) {
                 true => {
                     self.slots[slot].hear(now);

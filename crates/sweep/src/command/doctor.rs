@@ -132,13 +132,16 @@ impl Seen {
     pub(super) fn detail(&self) -> String {
         match (&self.gpu, &self.lost) {
             (Some(gpu), _) => of_gpu(gpu),
-            (None, why) => format!("does not answer: {}", why.as_deref().unwrap_or("nobody knows why")),
+            (None, why) => {
+                format!("does not answer: {}", why.as_deref().unwrap_or("nobody knows why"))
+            }
         }
     }
 }
 
 fn of_seen(seen: &Seen) -> Finding {
-    const RESET: &str = "reset it (`nvidia-smi --gpu-reset`) or start the machine anew; the others are used";
+    const RESET: &str =
+        "reset it (`nvidia-smi --gpu-reset`) or start the machine anew; the others are used";
     match seen.lost {
         None => found(&seen.name, seen.detail()),
         Some(_) => absent(&seen.name, seen.detail(), Some(RESET)),

@@ -90,7 +90,9 @@ pub(super) fn carry_out(
         store.write_plan(plan)?;
     }
     let end = loop {
-        let Some(end) = rounds.run(&planned.work, &store, (signals, console))? else { break End::Done };
+        let Some(end) = rounds.run(&planned.work, &store, (signals, console))? else {
+            break End::Done;
+        };
         // What has ended may decide what comes next, also where it is for another command to go on: a plan
         // whose runs all have results would pass for a sweep that is done.
         let mut next = rounds.plan(&mut planner, &results)?;

@@ -1,12 +1,13 @@
 //! What workers say, in the scheduler's words.
 
 use spec::protocol::{self, Event as Said};
+use spec::record::Outcome;
 use spec::run_id::RunId;
 
 use super::{ExecuteError, Execution};
 use crate::progress::Activity;
 use crate::schedule::{Event, SlotId};
-use crate::worker::{Ending, Heard, Line, WorkerId};
+use crate::worker::{Ending, Heard, Line, WorkerId, is_of};
 
 impl Execution<'_> {
     pub(super) fn hear(&mut self, worker: WorkerId, heard: Heard) -> Result<(), ExecuteError> {
@@ -51,6 +52,18 @@ impl Execution<'_> {
                 self.tell(Event::News(slot))
             }
             Said::Started { run } => self.tell(Event::Started(slot, run)),
+            Said::Finished { run, outcome: Outcome::OutOfMemory { cause } } => {
+                let us = self.claims.process();
+                let is_ours = |pid| is_of(pid, us);
+                let cause = match self.memory.others(&self.slots[slot], is_ours) {
+                    Some(others) => {
+                        self.tell(Event::Shared(slot))?;
+                        format!("{cause}; {others}")
+                    }
+                    None => cause,
+                };
+                self.tell(Event::Finished(slot, run, Outcome::OutOfMemory { cause }))
+            }
             Said::Finished { run, outcome } => self.tell(Event::Finished(slot, run, outcome)),
             Said::Idle => self.tell(Event::Idle(slot)),
             Said::Broken { cause } => self.tell(Event::Broken(slot, cause)),

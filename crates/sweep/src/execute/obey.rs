@@ -86,7 +86,12 @@ impl Execution<'_> {
             at != slot && other.gpu == spec.gpu && station.has_worker()
         });
         match self.memory.may_start(slot, spec, alone) {
-            May::Start => return false,
+            May::Start(remark) => {
+                if let Some(remark) = remark {
+                    self.progress.say(&remark);
+                }
+                return false;
+            }
             May::Wait(None) => {}
             May::Wait(Some(why)) => self.progress.say(&why),
         }

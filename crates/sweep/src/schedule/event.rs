@@ -24,6 +24,8 @@ pub enum Event {
     Ready(SlotId),
     /// The worker said something that changes nothing here, and so is alive.
     News(SlotId),
+    /// Others that are not ours are on the slot's device, and have of its memory.
+    Shared(SlotId),
     /// The worker began a run.
     Started(SlotId, RunId),
     /// The worker ended a run.

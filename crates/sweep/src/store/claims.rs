@@ -380,6 +380,33 @@ mod tests {
         crate::process::parse_stat(&stat).unwrap()
     }
 
+    /// Containers on two machines may be called the same.
+    #[test]
+    fn a_claim_of_another_start_is_stale_only_where_it_is_the_same_machine() {
+        let (_folder, dir) = folder();
+        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
+        claims.this.machine = Some("here".to_owned());
+        let before = Process { boot: "before".to_owned(), ..claims.this.clone() };
+        let machine = |machine: Option<&str>| Process {
+            machine: machine.map(str::to_owned),
+            started: before.started + 1,
+            ..before.clone()
+        };
+        let holders = [machine(Some("here")), machine(Some("there")), machine(None)];
+        let works = [work(1), work(2), work(3)];
+        for (work, holder) in works.iter().zip(&holders) {
+            claim(&dir, work.run(), holder);
+            let since = String::new();
+            let presence =
+                Presence { process: holder.clone(), since, job: None, slots: Vec::new() };
+            write(&dir.orchestrators().join(holder.file_name()), &presence).unwrap();
+        }
+        let all: Vec<&Work> = works.iter().collect();
+        let [_, there, nameless] = holders;
+        let expected = [Whose::Ours, Whose::Theirs(there), Whose::Theirs(nameless)];
+        assert_eq!(claims.take(&all, "cpu 1").unwrap(), expected);
+    }
+
     #[test]
     fn a_run_that_another_one_has_ended_is_done_and_one_that_failed_before_is_not() {
         let (_folder, dir) = folder();

@@ -19,6 +19,9 @@ pub(super) const MARK: &str = "SWEEP_WORKER";
 /// Who starts often enough while it is killed gets away at last.
 const TRIES: usize = 20;
 
+/// How long to wait for a process that is between two programs.
+const BETWEEN_PROGRAMS: Duration = Duration::from_millis(5);
+
 /// How long to wait until what was killed is gone: one that the kernel holds in a call goes when that ends.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
@@ -35,7 +38,8 @@ fn parse(mark: &str, here: &Process) -> Option<Process> {
     let (boot, pid_namespace) = (next()?.to_owned(), next()?.to_owned());
     let (pid, started) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let ours = boot == here.boot && pid_namespace == here.pid_namespace;
-    ours.then(|| Process { host: here.host.clone(), boot, pid_namespace, pid, started })
+    let (host, machine) = (here.host.clone(), here.machine.clone());
+    ours.then_some(Process { host, machine, boot, pid_namespace, pid, started })
 }
 
 /// Kills what the worker with this mark has started. How many processes that were.
@@ -59,13 +63,18 @@ fn kill_all(is_meant: impl Fn(&str) -> bool) -> usize {
     let mut killed = HashMap::new();
     for _ in 0..TRIES {
         let before = killed.len();
+        let mut unclear = false;
         for pid in pids() {
-            if let Some(process) = kill(pid, &is_meant) {
-                killed.entry(pid).or_insert(process);
+            match kill(pid, &is_meant) {
+                Some(Found::Killed(process)) => _ = killed.entry(pid).or_insert(process),
+                Some(Found::Unclear) => unclear = true,
+                Some(Found::Another) | None => {}
             }
         }
-        if killed.len() == before {
-            break;
+        match killed.len() == before {
+            true if unclear => std::thread::sleep(BETWEEN_PROGRAMS),
+            true => break,
+            false => {}
         }
     }
     let until = Instant::now() + LAST_BREATH;
@@ -73,17 +82,47 @@ fn kill_all(is_meant: impl Fn(&str) -> bool) -> usize {
     killed.len()
 }
 
-/// Kills a process that carries a mark which is meant; a handle on it if so.
-fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> Option<OwnedFd> {
+/// A process, by the mark that it may carry.
+enum Found {
+    /// It is meant, and is killed.
+    Killed(OwnedFd),
+    /// Nothing of it can be read, and may be in a moment.
+    Unclear,
+    Another,
+}
+
+/// Kills a process that carries a mark which is meant; none when it is gone.
+fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> Option<Found> {
     // Before its mark is read, so that it is no other process of that number which is killed.
     let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    let environment = fs_err::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let carried = environment.split(|&byte| byte == 0).find_map(|variable| {
+    let environment = fs_err::read(format!("/proc/{pid}/environ")).ok()?;
+    match carried(&environment) {
+        Some(mark) if is_meant(mark) => {
+            pidfd_send_signal(&process, Signal::KILL).ok()?;
+            Some(Found::Killed(process))
+        }
+        // While a process goes from one program to the next it has no environment for a moment: the kernel puts
+        // that into its new memory last. Whoever has not had one in all the tries has none. What is part of the
+        // kernel, or only waits to be reaped, has no program either.
+        None if environment.is_empty() && fs_err::read_link(format!("/proc/{pid}/exe")).is_ok() => {
+            Some(Found::Unclear)
+        }
+        _ => Some(Found::Another),
+    }
+}
+
+/// The mark in an environment.
+fn carried(environment: &[u8]) -> Option<&str> {
+    environment.split(|&byte| byte == 0).find_map(|variable| {
         let variable = std::str::from_utf8(variable).ok()?;
         variable.strip_prefix(MARK)?.strip_prefix('=')
-    });
-    let meant = carried.is_some_and(is_meant);
-    (meant && pidfd_send_signal(&process, Signal::KILL).is_ok()).then_some(process)
+    })
+}
+
+/// Whether process `pid` is a worker of `of`, or one has started it.
+pub fn is_of(pid: u32, of: &Process) -> bool {
+    let environment = fs_err::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    carried(&environment).and_then(|mark| parse(mark, of)).is_some_and(|found| found == *of)
 }
 
 /// Waits until a process has ended, but no longer than `until`.
@@ -105,6 +144,9 @@ fn pids() -> Vec<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -116,6 +158,39 @@ mod tests {
         assert_eq!(parse(&mark(&far, 7), &this), None, "its numbers are not ours");
         for odd in ["", "1", "a/b/c/d/e", &text[1..]] {
             assert_eq!(parse(odd, &this), None, "{odd}");
+        }
+    }
+
+    /// As one looks that is between two programs.
+    #[test]
+    fn who_has_no_environment_is_looked_at_again() {
+        let started = |clear: bool, mark: Option<&str>| {
+            let mut command = Command::new("cat");
+            if clear {
+                command.env_clear();
+            }
+            command.envs(mark.map(|mark| (MARK, mark)));
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        for (clear, mark, expected) in [
+            (true, None, "unclear"),
+            (true, Some("a"), "killed"),
+            (true, Some("b"), "another"),
+            (false, None, "another"),
+        ] {
+            let mut child = started(clear, mark);
+            // It is the other program once it answers.
+            child.stdin.as_mut().unwrap().write_all(b"x\n").unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+            let found = match kill(Pid::from_child(&child), |mark| mark == "a") {
+                Some(Found::Killed(_)) => "killed",
+                Some(Found::Unclear) => "unclear",
+                Some(Found::Another) => "another",
+                None => "gone",
+            };
+            assert_eq!(found, expected, "{mark:?}");
+            let _ = child.kill();
+            child.wait().unwrap();
         }
     }
 }

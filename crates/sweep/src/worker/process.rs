@@ -328,9 +328,7 @@ mod tests {
     #[test]
     fn what_was_said_before_a_runs_end_is_heard_before_it() {
         let run = "01".repeat(32);
-        let end = format!(
-            r#"{{"type":"finished","run":"{run}","outcome":"failed","cause":"x"}}"#
-        );
+        let end = format!(r#"{{"type":"finished","run":"{run}","outcome":"failed","cause":"x"}}"#);
         for _ in 0..100 {
             let mut child = Command::new("sh")
                 .args(["-c", "head -c 60000 /dev/zero >&2; echo \"$0\"; echo after >&2", &end])

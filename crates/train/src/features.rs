@@ -19,7 +19,7 @@ use crate::device::rounding;
 use crate::graph::{Graph, LayerIndex, Plan};
 use crate::library::{ImageSet, Library, Loaded};
 use crate::link::{Halt, Link, chain};
-use crate::native::{Tf32, send};
+use crate::native::Tf32;
 use crate::preprocess::Preprocessing;
 use crate::recent::Recent;
 use crate::weights::Weights;
@@ -313,7 +313,8 @@ impl Features {
         match found {
             Found::Features(features) => {
                 info!("features of {images} images read from {}", file.path().display());
-                Ok(send(&features, self.device)?)
+                // Not by way of pinned memory: that would hold all of it twice.
+                Ok(features.f_to_device(self.device)?)
             }
             found => {
                 if let Found::Broken(why) = found {

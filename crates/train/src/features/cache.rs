@@ -123,13 +123,21 @@ impl CacheFile {
         // What safetensors' own writers do: the numbers begin at a multiple of eight.
         header.resize(header.len().next_multiple_of(size_of::<u64>()), b' ');
         let aside = self.path.with_extension("part");
-        let mut file = fs::File::create(&aside)?;
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        file.write_all(data)?;
-        file.sync_all()?;
-        Ok(fs::rename(&aside, &self.path)?)
+        let written = put(&aside, &[&(header.len() as u64).to_le_bytes(), &header, data])
+            .and_then(|()| fs::rename(&aside, &self.path));
+        if written.is_err() {
+            // Results may need the room that it takes; the error that counts is the first.
+            let _ = fs::remove_file(&aside);
+        }
+        Ok(written?)
     }
+}
+
+/// Writes a file that is safe on the disk.
+fn put(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.sync_all()
 }
 
 /// Why a file gives no features.

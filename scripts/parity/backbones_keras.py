@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from closed_form import fill, images, summary
 
-BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-3
+BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-4
 
 keras.config.set_floatx("float64")
 

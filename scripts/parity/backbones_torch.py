@@ -18,7 +18,7 @@ from efficientnet_lite_pytorch import EfficientNet
 
 from closed_form import fill, images, summary
 
-BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-3
+BATCH, STEPS, LEARNING_RATE = 2, 5, 1e-4
 
 
 def fill_network(model):

@@ -56,7 +56,8 @@ pub struct Comparison {
     pub equivalence_p: Option<f64>,
     /// The smallest true difference that would have been seen; absent where none would.
     pub detectable: Option<f64>,
-    /// What it would take to see the observed difference, where it was not seen.
+    /// What it would take to see the observed difference; absent where it was seen, and where there are too few
+    /// seeds to say how much they differ.
     pub needed: Option<Needed>,
     /// No number of seeds would show even the largest difference that the interval allows: the test
     /// images are the limit.

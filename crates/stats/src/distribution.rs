@@ -25,7 +25,7 @@ pub(crate) fn t_tail(x: f64, df: f64) -> f64 {
     if x < 0.0 { 1.0 - tail } else { tail }
 }
 
-/// From that many degrees of freedom on [`t_tail_of_many`] is exact to nine digits.
+/// From that many degrees of freedom on [`t_tail_of_many`] is exact to seven digits.
 const MANY_DF: f64 = 30.0;
 
 /// P(T > |`x`|) by the normal distribution (Hill, Communications of the ACM 13, algorithm 395, 1970): thirty
@@ -134,8 +134,19 @@ pub(crate) fn chi_squared_nodes(df: f64) -> Vec<(f64, f64)> {
 }
 
 /// The point between `low` and `high` where `below` turns from true to false.
-pub(crate) fn bisect(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..60 {
+pub(crate) fn bisect(low: f64, high: f64, below: impl Fn(f64) -> bool) -> f64 {
+    let (low, high) = halved(60, low, high, below);
+    0.5 * (low + high)
+}
+
+/// What is left of `low` to `high` around that point after so many halvings.
+pub(crate) fn halved(
+    halvings: usize,
+    mut low: f64,
+    mut high: f64,
+    below: impl Fn(f64) -> bool,
+) -> (f64, f64) {
+    for _ in 0..halvings {
         let middle = 0.5 * (low + high);
         if below(middle) {
             low = middle;
@@ -143,7 +154,7 @@ pub(crate) fn bisect(mut low: f64, mut high: f64, below: impl Fn(f64) -> bool) -
             high = middle;
         }
     }
-    0.5 * (low + high)
+    (low, high)
 }
 
 #[cfg(test)]

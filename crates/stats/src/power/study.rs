@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Aim;
 use crate::crossed::{mean, variance};
 use crate::difference::Replicates;
+use crate::distribution::halved;
 use crate::simulation::normals;
 use crate::spread::Spread;
 use crate::{permutation, sequential};
@@ -246,25 +247,17 @@ fn seen_by_tests(design: &Design, trial: &Trial, reach: &Reach) -> f64 {
     let rejects = |difference: f64| {
         permutation::rejects(&trial.with(difference).collect::<Vec<f64>>(), alpha)
     };
-    let mut low = by_interval.max(0.0);
+    let low = by_interval.max(0.0);
     if rejects(low) {
         return low;
     }
     // Where all seeds lie on one side the test has gone as far as it goes.
     let least = trial.seeds.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut high = -trial.images - least + 1e-6;
+    let high = -trial.images - least + 1e-6;
     if high <= low || !rejects(high) {
         return f64::INFINITY;
     }
-    for _ in 0..10 {
-        let middle = 0.5 * (low + high);
-        if rejects(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    high
+    halved(10, low, high, |difference| !rejects(difference)).1
 }
 
 /// The smallest difference that the sequential rule sees within the design's seeds.
@@ -280,16 +273,8 @@ fn seen_by_rule(design: &Design, trial: &Trial) -> f64 {
             return f64::INFINITY;
         }
     }
-    let mut low = if high > 2.0 { 0.5 * high } else { 0.0 };
-    for _ in 0..10 {
-        let middle = 0.5 * (low + high);
-        if sees(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    high
+    let low = if high > 2.0 { 0.5 * high } else { 0.0 };
+    halved(10, low, high, |difference| !sees(difference)).1
 }
 
 /// The variance of a mean by the spread of its values.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Running, limited};
 
 /// The source document's own scores, as `sweeps/document/scores.csv` has them.
 #[test]
@@ -126,6 +126,18 @@ fn a_command_is_asked_for_scores() {
     assert!(asked.stderr.contains("asked for 4 scores"), "{}", asked.stderr);
     let rest = bench.sweep(&["score", "--command-of", "batch_size.toml"]);
     assert!(rest.stderr.contains("asked for 2 scores"), "{}", rest.stderr);
+}
+
+/// We raise our own limit of open files, for thousands of runs.
+#[test]
+fn whoever_is_asked_for_a_score_may_open_as_many_files_as_we_were_allowed_to() {
+    let bench = Bench::new();
+    unlabelled(&bench);
+    let command = "\n[score]\ncommand = [\"sh\", \"-c\", \"ulimit -Sn >> limits; echo 0.5\"]\n";
+    bench.write("batch_size.toml", &(bench.read("batch_size.toml") + command));
+    let sweep = bench.command(&["score", "--command-of", "batch_size.toml", "--at-most", "1"]);
+    let ran = bench.wait(Running::start(limited(200, &sweep)));
+    assert_eq!((ran.code, bench.read("limits").as_str()), (0, "200\n"), "{}", ran.stderr);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use end_to_end::script::{Act, Start};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Ran, Running, is_alive};
+use crate::bench::{Bench, Ran, Running, is_alive, limited};
 
 /// One run goes wrong in this way; the others finish.
 fn one_run_does(act: Act) -> (Bench, Ran) {
@@ -83,11 +83,7 @@ fn more_runs_are_under_way_together_than_files_may_be_open_by_default() {
     bench.write("batch_size.toml", &sweep);
     bench.script(|script| script.together = true);
     let sweep = bench.command(&["run", "batch_size.toml"]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -Sn 200; exec \"$@\"", "sh"]);
-    command.arg(sweep.get_program()).args(sweep.get_args()).current_dir(bench.path(""));
-    command.envs(sweep.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = bench.wait(Running::start(command));
+    let ran = bench.wait(Running::start(limited(200, &sweep)));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(bench.ledger().len(), 300);
 }

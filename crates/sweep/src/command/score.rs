@@ -16,6 +16,7 @@ use crate::cli;
 use crate::exit::{self, Ends, Failure};
 use crate::external::{self, Given, NoScore};
 use crate::find::{Catalog, Known};
+use crate::open_files;
 use crate::output::Console;
 use crate::process::Process;
 use crate::report::ScoreFormat;
@@ -266,6 +267,7 @@ fn answer(
     if let Some(folder) = folder {
         command.current_dir(folder);
     }
+    open_files::as_given(&mut command);
     let mut child = command.spawn().map_err(|error| failed(format!("cannot start: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A command that takes the path instead need not read it.

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::open_files;
+
 /// So much of what one says is kept.
 const MOST_KEPT: usize = 64 << 10;
 
@@ -85,6 +87,7 @@ fn run(hook: &Hook<'_>, until: Option<Instant>, said: &Arc<Mutex<Vec<u8>>>) -> i
         .stdout(input.try_clone()?)
         .stderr(input)
         .process_group(0);
+    open_files::as_given(&mut command);
     let mut child = command.spawn()?;
     // It holds our ends of the pipe, and the end of what is said would never come.
     drop(command);

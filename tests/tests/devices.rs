@@ -40,9 +40,11 @@ fn spread(bench: &Bench, change: impl FnOnce(&mut Command), args: &[&str], slots
     let mut command = command(bench, &[&["run", "batch_size.toml"], args].concat());
     change(&mut command);
     let sweep = Running::start(command);
-    let first: Vec<_> = (0..slots).map(|_| bench.accept()).collect();
-    first.into_iter().for_each(|worker| worker.go_on());
-    (slots..6).for_each(|_| bench.accept().go_on());
+    // All slots have a run before any goes on, so that none takes what another would.
+    for begun in (0..6).step_by(slots) {
+        let wave: Vec<_> = (begun..6.min(begun + slots)).map(|_| bench.accept()).collect();
+        wave.into_iter().for_each(|worker| worker.go_on());
+    }
     let ran = bench.wait(sweep);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let mut devices: BTreeMap<String, usize> = BTreeMap::new();

@@ -7,11 +7,17 @@ use std::process::Command;
 use end_to_end::script::Act;
 use rustix::process::Signal;
 
-use crate::bench::{Bench, Running, is_alive};
+use crate::bench::{Bench, Ran, Running, is_alive};
 
 /// What an undisturbed sweep prints.
 fn undisturbed(bench: &Bench) -> String {
     bench.sweep(&["run", "batch_size.toml", "--results", "undisturbed"]).stdout
+}
+
+fn is_interrupted(ran: &Ran) {
+    let Ran { code, stdout, stderr } = ran;
+    assert_eq!((*code, stdout.as_str()), (130, ""), "{stderr}");
+    assert!(stderr.ends_with("interrupted: give the same command to go on\n"), "{stderr}");
 }
 
 #[test]
@@ -24,10 +30,7 @@ fn ctrl_c_stores_what_runs_as_interrupted_and_the_next_run_goes_on() {
         assert_eq!(worker.who, "2 16");
         child.signal(by);
         assert_eq!(worker.rest(), "stopped\n", "it is asked, not killed");
-        let ran = bench.wait(child);
-        assert_eq!(ran.code, 130, "{}", ran.stderr);
-        assert!(ran.stderr.ends_with("interrupted: give the same command to go on\n"));
-        assert_eq!(ran.stdout, "");
+        is_interrupted(&bench.wait(child));
         let folder = bench.run_folder("b16-lr0.0001-s2");
         let read = |name: &str| fs_err::read_to_string(folder.join(name)).unwrap();
         assert!(read("result.json").contains(r#""outcome": "interrupted""#));
@@ -196,14 +199,7 @@ fn ctrl_c_between_two_rounds_ends_the_sweep_there() {
     let content = hold_up(&result).unwrap();
     worker.go_on();
     interrupt_at(&child, &result, &content);
-    let ran = bench.wait(child);
-    assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(
-        ran.stderr.ends_with("interrupted: give the same command to go on\n"),
-        "{}",
-        ran.stderr
-    );
-    assert_eq!(ran.stdout, "");
+    is_interrupted(&bench.wait(child));
     assert_eq!(bench.ledger().len(), 6, "nothing more has begun");
     let plan: serde_json::Value =
         serde_json::from_str(&bench.read("results/batch_size/plan.json")).unwrap();
@@ -224,14 +220,7 @@ fn ctrl_c_while_the_report_is_made_leaves_it_off() {
     assert_eq!(hold_up(&score), None);
     worker.go_on();
     interrupt_at(&child, &score, b"{}");
-    let ran = bench.wait(child);
-    assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(
-        ran.stderr.ends_with("interrupted: give the same command to go on\n"),
-        "{}",
-        ran.stderr
-    );
-    assert_eq!(ran.stdout, "");
+    is_interrupted(&bench.wait(child));
     assert!(!bench.path("results/batch_size/report.md").exists());
     fs_err::remove_file(score).unwrap();
     assert_eq!(bench.sweep(&["run", "batch_size.toml"]).code, 0);

@@ -62,14 +62,15 @@ def svg(points: dict[int, float], unit: str) -> str:
     for many, time in points.items():
         x, y = at(many, time)
         parts.append(f'<circle cx="{x}" cy="{y}" r="4" fill="#1f6feb"/>')
-        parts.append(f'<text x="{x}" y="{y - 10}" text-anchor="middle">{time:.1f} s</text>')
+        # Below: above it is the dashed line.
+        parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{time:.1f} s</text>')
         parts.append(f'<text x="{x}" y="{HEIGHT - 28}" text-anchor="middle">{many:,}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{unit}</text>')
     # Half way up the dashed line.
     half = math.sqrt(first * max(points))
     x, y = at(half, points[first] * half / first)
-    parts.append(f'<text x="{x - 10}" y="{y - 4}" text-anchor="end" fill="#777">{EACH[unit]}</text>')
+    parts.append(f'<text x="{x - 10}" y="{y - 12}" text-anchor="end" fill="#777">{EACH[unit]}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -23,6 +23,12 @@ pub enum DeviceError {
          CUDA_VISIBLE_DEVICES, or use --device cpu"
     )]
     NoGpu,
+    /// The driver does not name the GPU.
+    #[error(
+        "the driver does not say what GPU this is, and features of one are not those of another: look at the driver \
+         (nvidia-smi), or use --device cpu"
+    )]
+    Nameless,
     /// The GPU cannot be set up.
     #[error("libtorch cannot set up the GPU")]
     Torch(#[from] tch::TchError),
@@ -110,13 +116,42 @@ pub fn describe(device: Device, threads: usize) -> String {
     }
 }
 
-/// What decides on `device` how numbers are rounded. Features that another processor, GPU or libtorch computed
+/// What decides on `device` how numbers are rounded. Features that another processor, GPU or library computed
 /// differ in their last bits, and a run repeated shall give the same.
-pub fn rounding(device: Device) -> String {
-    match device {
-        Device::Cuda(_) => format!("{}, {}", gpu_name().unwrap_or_default(), arithmetic()),
-        _ => arithmetic(),
-    }
+///
+/// # Errors
+/// When the driver does not say what GPU it is.
+pub fn rounding(device: Device) -> Result<String, DeviceError> {
+    let cpu = arithmetic();
+    let Device::Cuda(_) = device else { return Ok(cpu) };
+    let gpu = gpu_name().ok_or(DeviceError::Nameless)?;
+    // The host's instructions have no part in it.
+    let libtorch = cpu.split(", ").next().unwrap_or_default();
+    Ok(format!("{gpu}, {libtorch}, {}", gpu_libraries()))
+}
+
+/// The versions of the libraries that libtorch computes with on GPUs, such as `CUDA 13000, cuDNN 91002`. One that is not
+/// there as a library is part of libtorch, whose version says which it is.
+/// <https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART____VERSION.html>,
+/// <https://docs.nvidia.com/deeplearning/cudnn/backend/latest/api/cudnn-graph-library.html>
+fn gpu_libraries() -> String {
+    type Runtime = unsafe extern "C" fn(*mut c_int) -> c_int;
+    type Cudnn = unsafe extern "C" fn() -> usize;
+    let loaded = Library::this();
+    // SAFETY: the signatures are those of the libraries' manuals.
+    #[expect(unsafe_code, reason = "the libraries speak C")]
+    let (runtime, cudnn) = unsafe {
+        let mut version = 0;
+        let runtime = loaded.get::<Runtime>(b"cudaRuntimeGetVersion\0").ok();
+        let runtime = runtime.filter(|runtime| runtime(&raw mut version) == 0).map(|_| version);
+        (runtime, loaded.get::<Cudnn>(b"cudnnGetVersion\0").ok().map(|cudnn| cudnn()))
+    };
+    let known = |version: Option<String>| version.unwrap_or_else(|| "libtorch's".to_owned());
+    format!(
+        "CUDA {}, cuDNN {}",
+        known(runtime.map(|version| version.to_string())),
+        known(cudnn.map(|version| version.to_string()))
+    )
 }
 
 /// The name of the first GPU as the driver gives it. libtorch's C interface does not tell it.

@@ -4,14 +4,17 @@
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/cpu/Utils.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/headeronly/version.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -183,12 +186,20 @@ bool sweep_allows_tf32() {
     return at::globalContext().allowTF32CuDNN() || at::globalContext().allowTF32CuBLAS();
 }
 
-// What decides on the CPU how numbers are rounded: the library, its kernels' instructions, and oneDNN's
-// version; for the caller to free, null when there is no memory.
+// What decides on the CPU how numbers are rounded: the library, its kernels' instructions, oneDNN's version, and
+// the instructions from which oneDNN chooses by itself; for the caller to free, null when there is no memory.
 char* sweep_arithmetic() {
     try {
-        const std::string text = std::string("libtorch ") + TORCH_VERSION + ", " +
-            at::get_cpu_capability() + ", " + at::get_mkldnn_version();
+        std::string text = std::string("libtorch ") + TORCH_VERSION + ", " + at::get_cpu_capability() +
+            ", " + at::get_mkldnn_version() + ", ";
+        std::set<std::string> instructions;
+        for (const auto& [name, value] : at::cpu::get_cpu_capabilities()) {
+            if (value.isBool() && value.toBool()) instructions.insert(name);
+        }
+        for (const auto& name : instructions) text += name + " ";
+        for (const char* limit : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+            if (const char* set = std::getenv(limit)) text += std::string("up to ") + set + " ";
+        }
         return strdup(text.c_str());
     } catch (...) {
         return nullptr;

@@ -244,7 +244,8 @@ impl Drop for Tf32 {
     }
 }
 
-/// What decides on this CPU how numbers are rounded, such as `libtorch 2.11.0, AVX2, Intel(R) MKL-DNN v3.10.2`.
+/// What decides on this CPU how numbers are rounded, such as `libtorch 2.11.0, AVX2, Intel(R) MKL-DNN v3.10.2, avx avx2
+/// fma3`.
 pub(crate) fn arithmetic() -> String {
     // SAFETY: the call returns null or a string from `malloc` that nobody else reads.
     #[expect(unsafe_code, reason = "tch does not tell")]
@@ -381,6 +382,13 @@ mod tests {
     fn the_arithmetic_names_library_instructions_and_kernels() {
         let arithmetic = arithmetic();
         assert!(arithmetic.starts_with("libtorch 2."), "{arithmetic}");
-        assert_eq!(arithmetic.split(", ").count(), 3, "{arithmetic}");
+        let parts: Vec<&str> = arithmetic.split(", ").collect();
+        assert_eq!(parts.len(), 4, "{arithmetic}");
+        let known = fs_err::read_to_string("/proc/cpuinfo").unwrap();
+        // Some names differ between the two; these do not.
+        for instructions in ["avx2", "avx512_bf16", "amx_bf16"] {
+            let here = |text: &str| text.split_whitespace().any(|word| word == instructions);
+            assert_eq!(here(parts[3]), here(&known), "{instructions} in {arithmetic}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::augment::{Augmented, Drawn, Views};
 use crate::backbones::Backbone;
 use crate::checkpoint::{Keeper, Places, keeper};
 use crate::data::{Folder, Split, Square};
-use crate::device::OneThread;
+use crate::device::{DeviceError, OneThread};
 use crate::features::{Encoder, Features, Prefix, Request};
 use crate::fit::{Samples, Training, fit, logits};
 use crate::graph::LayerIndex;
@@ -51,8 +51,11 @@ pub type Tell<'a> = &'a mut dyn FnMut(RunId, Told) -> Result<(), Halt>;
 
 impl Trainer {
     /// A trainer on `device` that knows nothing yet.
-    pub fn new(device: Device) -> Self {
-        Self { device, library: Library::new(device), features: Features::new(device) }
+    ///
+    /// # Errors
+    /// When it is not known what the device is.
+    pub fn new(device: Device) -> Result<Self, DeviceError> {
+        Ok(Self { device, library: Library::new(device), features: Features::new(device)? })
     }
 
     /// Trains the runs of a group, with what outlives them in `places`. Their epochs, notes and predictions

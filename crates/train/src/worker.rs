@@ -16,6 +16,7 @@ use tch::Device;
 use tracing::{error, info};
 
 use crate::checkpoint::Places;
+use crate::device::DeviceError;
 use crate::extract::extract;
 use crate::layers::layers;
 use crate::link::{Halt, Link, chain, failure};
@@ -32,6 +33,8 @@ pub enum WorkerError {
     Read(#[source] io::Error),
     #[error("the events cannot be written")]
     Write(#[source] io::Error),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }
 
 /// How many orders for work have come in, and up to which of them work is to stop. Counting keeps a stop from
@@ -98,9 +101,9 @@ pub fn work(
         events.write_all(&line)?;
         events.flush()
     };
+    let mut trainer = Trainer::new(device)?;
     emit(&Event::Hello { version: protocol::VERSION, device: description })
         .map_err(WorkerError::Write)?;
-    let mut trainer = Trainer::new(device);
     for Numbered { number, work } in works {
         let link = Link { emit: &emit, stopped: &|| stops.is_stopped(number) };
         match work {

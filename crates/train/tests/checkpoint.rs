@@ -58,7 +58,7 @@ fn train(order: &RunOrder, root: &Path, checkpoints: Option<&Checkpoints>, epoch
     let stopped = || said.load(Ordering::SeqCst) >= epochs;
     let link = Link { emit: &emit, stopped: &stopped };
     let places = Places { cache: &root.join("cache"), checkpoints };
-    let outcome = match Trainer::new(Device::Cpu).run(order, places, &link) {
+    let outcome = match Trainer::new(Device::Cpu).unwrap().run(order, places, &link) {
         Ok(outcome) => Some(outcome),
         Err(Halt::Stopped) => None,
         Err(other) => panic!("{other}"),

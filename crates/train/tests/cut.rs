@@ -32,7 +32,7 @@ use plates::{order, plates};
 /// The loss of each step, by way of the cut and the cache.
 fn with_cut(order: &RunOrder, cache: &Path, threads: i32) -> Vec<f64> {
     losses(threads, |link| {
-        let outcome = Trainer::new(Device::Cpu).run(order, cache, link).unwrap();
+        let outcome = Trainer::new(Device::Cpu).unwrap().run(order, cache, link).unwrap();
         assert!(matches!(outcome, Outcome::Finished(_)), "{outcome:?}");
     })
 }

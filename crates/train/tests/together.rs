@@ -65,7 +65,7 @@ fn train_until(
         Ok(())
     };
     let link = Link { emit: &emit, stopped };
-    let mut trainer = Trainer::new(Device::Cpu);
+    let mut trainer = Trainer::new(Device::Cpu).unwrap();
     for group in groups {
         let trained = trainer.train(group, cache, &link, &mut |run, told| {
             let mut heard = heard.borrow_mut();

@@ -83,7 +83,7 @@ fn run_with(trainer: &mut Trainer, order: &RunOrder, cache: &Path) -> Told {
 
 /// A run by a trainer that knows nothing yet.
 fn run(order: &RunOrder, cache: &Path) -> Told {
-    run_with(&mut Trainer::new(Device::Cpu), order, cache)
+    run_with(&mut Trainer::new(Device::Cpu).unwrap(), order, cache)
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_frozen_run_learns_and_repeats_itself() {
 fn features_are_computed_once() {
     let root = plates(&["a", "b"]);
     let cache = root.path().join("cache");
-    let mut trainer = Trainer::new(Device::Cpu);
+    let mut trainer = Trainer::new(Device::Cpu).unwrap();
     let first = run_with(&mut trainer, &order(root.path(), 1, json!({})), &cache);
     assert!(first.worked_on() > 0);
     // Another learning rate has the same frozen prefix: from memory, and in a new process from disk.
@@ -148,7 +148,7 @@ fn features_are_computed_once() {
 fn fixed_views_are_computed_once() {
     let root = plates(&["a", "b"]);
     let cache = root.path().join("cache");
-    let mut trainer = Trainer::new(Device::Cpu);
+    let mut trainer = Trainer::new(Device::Cpu).unwrap();
     let files = || {
         let names = fs_err::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
         names.filter(|path| path.extension().is_some_and(|end| end == "safetensors")).count()

@@ -185,6 +185,41 @@ def importance(rng):
         yield {"scores": scores, "p": float(fit["PR(>F)"].iloc[0]), "share_interval": share}
 
 
+def interactions(rng):
+    """Four cells of two factors: known by image, and by their scores alone."""
+    for seeds, images in [(4, 30), (8, 60)]:
+        cells = [[runs(rng, seeds, images, 0.6 + 0.1 * (row + column)) for column in range(2)] for row in range(2)]
+        contrast = np.array(cells[1][1]) - cells[1][0] - np.array(cells[0][1]) + cells[0][0]
+        # Four cells of 0 or 1 reach twice as far as two.
+        width = half_width(mean_squares(contrast.tolist()), seeds, images, 1.0, 0.025)
+        of_seeds = contrast.mean(axis=1)
+        interval = stats.ttest_1samp(of_seeds, 0).confidence_interval()
+        flips = stats.permutation_test(
+            (of_seeds,), np.sum, permutation_type="samples", n_resamples=np.inf
+        )
+        yield {
+            "cells": cells,
+            "estimate": float(contrast.mean()),
+            "half_width": width,
+            "sign_flip": float(flips.pvalue),
+            "interval_of_scores": [float(interval.low), float(interval.high)],
+        }
+
+
+def sequential(rng):
+    """Bets on the signs of differences, after all of which the largest mean capital counts."""
+    for seeds, effect in [(3, 0.05), (10, 0.02), (30, 0.0)]:
+        differences = np.array([round(rng.gauss(effect, 0.02), 4) for _ in range(seeds)])
+        scale = np.sqrt(np.cumsum(differences**2) / np.arange(1, seeds + 1))
+        games = [
+            np.cumprod(1 + np.tanh(stake * sign * differences / scale))
+            for stake in (1, 4)
+            for sign in (1, -1)
+        ]
+        capital = np.mean(games, axis=0)
+        yield {"differences": differences.tolist(), "p": float(1 / max(1, capital.max()))}
+
+
 def main():
     rng = random.Random(6)
     p_values = [0.001, 0.04, 0.03, 0.2, 0.012]
@@ -201,6 +236,8 @@ def main():
         "paired": list(paired(rng)),
         "rank": list(rank(rng)),
         "importance": list(importance(rng)),
+        "interactions": list(interactions(random.Random(7))),
+        "sequential": list(sequential(random.Random(8))),
     }
     json.dump(record, sys.stdout, indent=None, separators=(",", ":"))
     print()

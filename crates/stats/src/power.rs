@@ -22,6 +22,8 @@ use study::{Design, Variances};
 pub enum Needed {
     /// So many seeds for each level.
     Seeds(usize),
+    /// More seeds than that.
+    MoreSeeds(usize),
     /// No number of seeds is enough: about so many test images, and many seeds.
     Images(usize),
 }
@@ -112,10 +114,10 @@ pub fn needed(difference: &Difference, aim: &Aim) -> Option<Needed> {
             let reach = normal_reach(aim) / wanted;
             match variances.images_alone * reach * reach {
                 times if times > 1.0 => Needed::Images((times * images as f64).ceil() as usize),
-                _ => Needed::Seeds(MOST_SEEDS),
+                _ => Needed::MoreSeeds(MOST_SEEDS),
             }
         }
-        (None, None) => Needed::Seeds(MOST_SEEDS),
+        (None, None) => Needed::MoreSeeds(MOST_SEEDS),
     })
 }
 

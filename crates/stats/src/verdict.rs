@@ -65,6 +65,9 @@ impl Display for Verdict {
                 f.write_str("no evidence either way")?;
                 match needed {
                     Some(Needed::Seeds(seeds)) => write!(f, "; about {seeds} seeds would show it"),
+                    Some(Needed::MoreSeeds(seeds)) => {
+                        write!(f, "; more than {seeds} seeds would be needed to show it")
+                    }
                     Some(Needed::Images(images)) => {
                         write!(
                             f,

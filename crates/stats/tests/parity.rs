@@ -7,10 +7,12 @@ use stats::compare::{Settings, compare};
 use stats::difference::{Difference, Evidence, Replicates, difference};
 use stats::holm;
 use stats::importance::importance;
+use stats::interaction::interactions;
 use stats::interval::{Interval, clopper_pearson};
 use stats::level::{Level, PerImage, PerSeed};
 use stats::rank::rank_correlation;
 use stats::score::score;
+use stats::sequential::anytime_p;
 use stats::two_models::{fisher, mcnemar, newcombe};
 
 fn recorded() -> Value {
@@ -137,5 +139,48 @@ fn importance_of_factors() {
         let found = importance(&scores, 0.95).unwrap();
         assert_close(found.p, case["p"].as_f64().unwrap(), 1e-8, "F");
         assert_interval(found.share_interval, &case["share_interval"], "omega squared");
+    }
+}
+
+#[test]
+fn interactions_of_two_factors() {
+    for case in list(&recorded()["interactions"]) {
+        let cells: Vec<Vec<PerImage>> = list(&case["cells"])
+            .iter()
+            .map(|row| list(row).iter().map(per_image).collect())
+            .collect();
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let found = |make: &dyn Fn(&PerImage) -> Level| {
+            let levels: Vec<Vec<Level>> =
+                cells.iter().map(|row| row.iter().map(make).collect()).collect();
+            let levels: Vec<Vec<&Level>> = levels.iter().map(|row| row.iter().collect()).collect();
+            let [only] = &interactions(&levels, &Settings::default()).unwrap()[..] else {
+                panic!("one contrast")
+            };
+            only.comparison.difference.clone()
+        };
+        let by_image = found(&|level| Level::PerImage(level.clone()));
+        assert_close(by_image.estimate, number("estimate"), 1e-9, "contrast");
+        let half_width = by_image.interval.unwrap().half_width();
+        assert_close(half_width, number("half_width"), 2e-5, "contrast by image");
+        let by_seed = found(&|level| {
+            let (seeds, scores) = (level.seeds().to_vec(), level.table().seed_means());
+            Level::PerSeed(PerSeed::new(seeds, scores, None).unwrap())
+        });
+        assert_interval(by_seed.interval.unwrap(), &case["interval_of_scores"], "of scores");
+        for difference in [by_image, by_seed] {
+            let Evidence::Settings(evidence) = difference.evidence else {
+                panic!("{difference:?}")
+            };
+            assert_close(evidence.seeds_p, number("sign_flip"), 1e-9, "sign flips");
+        }
+    }
+}
+
+#[test]
+fn bets_after_every_seed() {
+    for case in list(&recorded()["sequential"]) {
+        let found = anytime_p(&floats(&case["differences"]));
+        assert_close(found, case["p"].as_f64().unwrap(), 1e-12, "capital");
     }
 }

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::run_id::{Fingerprints, RunId};
 
 pub use plan::{
-    Amendment, PLAN_VERSION, Plan, PlanChange, PlanChoice, PlanRow, PlanRun, PlanStage, Stopped,
-    Why, changes,
+    Amended, Amendment, PLAN_VERSION, Plan, PlanChange, PlanChoice, PlanRow, PlanRun, PlanStage,
+    Stopped, Study, Why, changes,
 };
 
 /// Version of every JSON file described here but `plan.json`, which has [its own](PLAN_VERSION). A reader

@@ -86,7 +86,7 @@ pub struct Combination {
 }
 
 /// A factor at one of its levels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Setting {
     /// The factor's name.
     pub factor: String,

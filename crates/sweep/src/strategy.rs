@@ -89,6 +89,7 @@ pub fn plan<E>(
         stages,
         to_come,
         amendments: Vec::new(),
+        past: Vec::new(),
     })
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::run_id::RunId;
 use crate::sweep::{ChooseBy, Replicates, Setting, Strategy};
 
-pub use amendment::Amendment;
+pub use amendment::{Amended, Amendment, Study};
 pub use change::{PlanChange, changes};
 use first::FirstPlan;
 
@@ -61,6 +61,9 @@ pub struct Plan {
     /// How it was changed after results existed, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub amendments: Vec<Amendment>,
+    /// What stood under its name before and has nothing in common with it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Study>,
 }
 
 /// A row: one configuration, all its seeds.
@@ -256,6 +259,8 @@ struct SecondPlan {
     to_come: Vec<String>,
     #[serde(default)]
     amendments: Vec<Amendment>,
+    #[serde(default)]
+    past: Vec<Study>,
 }
 
 impl From<AnyPlan> for Plan {
@@ -279,6 +284,7 @@ impl From<AnyPlan> for Plan {
             stages: plan.stages,
             to_come: plan.to_come,
             amendments: plan.amendments,
+            past: plan.past,
         }
     }
 }
@@ -288,7 +294,7 @@ mod tests {
     use super::*;
 
     /// A plan with a baseline and a level that stopped for this reason.
-    fn plan(stopped: Option<Stopped>) -> Plan {
+    pub(super) fn plan(stopped: Option<Stopped>) -> Plan {
         let row = |baseline, stopped| PlanRow {
             stage: None,
             settings: Vec::new(),
@@ -313,6 +319,7 @@ mod tests {
             stages: Vec::new(),
             to_come: Vec::new(),
             amendments: Vec::new(),
+            past: Vec::new(),
         }
     }
 

@@ -126,6 +126,7 @@ mod tests {
             stages: Vec::new(),
             to_come: Vec::new(),
             amendments: Vec::new(),
+            past: Vec::new(),
         }
     }
 

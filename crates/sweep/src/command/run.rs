@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::{Instant, SystemTime};
 
 use spec::paths::ResultsDir;
-use spec::record::{Amendment, Outcome, Plan};
+use spec::record::{Outcome, Plan};
 use spec::sweep::{Schedule, Sweep};
 
 use super::changes::changes;
@@ -98,6 +98,7 @@ pub(super) fn carry_out(
         let mut next = rounds.plan(&mut planner, &results)?;
         for (before, plan) in planned.plans.iter().zip(&mut next.plans) {
             plan.amendments.clone_from(&before.amendments);
+            plan.past.clone_from(&before.past);
             choices(before, plan).iter().for_each(|choice| console.say(choice));
             if plan != before {
                 store.write_plan(plan)?;
@@ -126,9 +127,7 @@ pub(super) fn amend(store: &Store, plan: &mut Plan) -> Result<(), Failure> {
         results += usize::from(result.is_some_and(|result| result.outcome.is_settled()));
     }
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let amendment = Amendment::of(&before, plan, results, now);
-    plan.amendments = before.amendments;
-    plan.amendments.extend(amendment);
+    plan.amend(&before, results, now);
     Ok(())
 }
 

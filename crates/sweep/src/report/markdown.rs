@@ -1,16 +1,17 @@
 //! What a report says: the document's columns first, then what honest reading needs.
 
+mod columns;
 mod strategy;
 
 use std::fmt::Write as _;
 
 use spec::sweep::Replicates;
-use stats::interval::{Covers, Interval};
+use stats::interval::Covers;
 
 use super::document::{Block, Document};
-use super::grid::Column;
-use super::{Agreement, Alike, Basis, Effort, Row, ScoreFormat, Submission, Summary, Table};
+use super::{Agreement, Alike, Basis, ScoreFormat, Submission, Table};
 use crate::settings::shell_word;
+use columns::{columns, effort};
 
 /// Before the table, so that nobody takes such rows for a result.
 const STAND_IN: &str = "rows marked [random weights] ran on a backbone with random weights in \
@@ -72,7 +73,7 @@ pub fn document(table: &Table, format: ScoreFormat) -> Document {
     if let Some(line) = basis_of_verdicts(table, format) {
         paragraph(line);
     }
-    blocks.extend(strategy::amended(table).map(Block::Paragraph));
+    blocks.extend(strategy::amended(table, format).map(Block::Paragraph));
     blocks.extend(strategy::blocks(table, format));
     let mut paragraph = |text: String| blocks.push(Block::Paragraph(text));
     for Alike { factor, first, others } in &table.alike {
@@ -119,192 +120,12 @@ fn to_hand_in(submissions: &[Submission]) -> Vec<String> {
         .collect()
 }
 
-fn columns(table: &Table, format: ScoreFormat) -> Vec<Column> {
-    let column = |heading: &str, right, cell: &dyn Fn(&Row) -> String| Column {
-        heading: heading.to_owned(),
-        right,
-        cells: table.rows.iter().filter(|row| !row.cell).map(cell).collect(),
-    };
-    let scores = |heading: String, cell: &dyn Fn(&Row) -> Option<Summary>| {
-        let folds = match table.folds {
-            None | Some(0) => String::new(),
-            Some(folds) => format!(", {folds} folds"),
-        };
-        column(&format!("{heading}{folds}{}", format.heading()), true, &|row| {
-            cell(row).map_or_else(dash, |summary| format.score(summary.mean))
-        })
-    };
-    let mut columns = vec![column("factor", false, &|row| row.factor.clone())];
-    columns.push(column("level", false, &|row| level(row)));
-    match table.basis {
-        Some(Basis::Leaderboard) => {
-            columns.push(column("score", true, &|row| match (&row.external, row.finished()) {
-                (Some(external), _) => format.score(external.mean),
-                (None, 0) => dash(),
-                (None, _) => "awaits leaderboard".to_owned(),
-            }));
-            if table.rows.iter().any(|row| row.external.is_some()) {
-                columns.push(external_interval(table, format));
-            }
-            columns.push(scores("validation accuracy".to_owned(), &|row| row.validation));
-        }
-        Some(Basis::Validation) => {
-            columns.push(scores("validation accuracy".to_owned(), &|row| row.score));
-        }
-        Some(Basis::Test | Basis::Trainer | Basis::Nothing) => {
-            columns.push(scores("score".to_owned(), &|row| row.score));
-            // By which a chain chooses, and the best of many is told.
-            let chooses = table.path.is_some() || table.best.is_some();
-            if chooses && table.rows.iter().any(|row| row.validation.is_some()) {
-                columns.push(scores("validation accuracy".to_owned(), &|row| row.validation));
-            }
-        }
-        None => columns.push(scores("score".to_owned(), &Row::measured)),
-    }
-    if table.basis != Some(Basis::Leaderboard)
-        && table.rows.iter().any(|row| row.external.is_some())
-    {
-        columns.push(column("elsewhere", true, &|row| {
-            row.external.as_ref().map_or_else(dash, |external| format.score(external.mean))
-        }));
-        columns.push(external_interval(table, format));
-    }
-    if table.is_mixed() {
-        columns.push(column("measured on", false, &measured_on));
-    }
-    if table.rows.iter().any(|row| row.judged.score.is_some()) {
-        columns.push(column("95 % interval", true, &|row| {
-            let interval = row.judged.score.as_ref().and_then(|score| score.interval);
-            interval.map_or_else(dash, |Interval { low, high }| {
-                format!("{} - {}", format.score(low), format.score(high))
-            })
-        }));
-    }
-    if table.rows.iter().any(|row| row.judged.comparison.is_some()) {
-        columns.push(column("difference", true, &|row| difference(row, format)));
-        columns.push(column("p", true, &|row| {
-            let p = row.judged.comparison.as_ref().and_then(|comparison| comparison.p);
-            p.map_or_else(dash, p_value)
-        }));
-        columns.push(column(
-            "verdict",
-            false,
-            &|row| match (&row.judged.comparison, row.baseline) {
-                (Some(comparison), _) => {
-                    where_it_finishes(row, of_images(table, &comparison.verdict.to_string()))
-                }
-                (None, true) => where_it_finishes(row, format!("the {}", baseline_word(table))),
-                (None, false) => dash(),
-            },
-        ));
-    }
-    columns.push(column("seeds", true, &|row| row.finished().to_string()));
-    if table.rows.iter().any(|row| row.stopped.is_some()) {
-        columns
-            .push(column("no more seeds", false, &|row| strategy::stopped(row.stopped).to_owned()));
-    }
-    if table.rows.iter().any(|row| !row.unfinished.is_empty()) {
-        columns.push(column("not finished", false, &|row| {
-            let words = row.unfinished.iter().map(|(how, count)| (how, count));
-            let words: Vec<String> =
-                words.map(|(how, count)| format!("{count} of {} {how}", row.seeds)).collect();
-            words.join(", ")
-        }));
-    }
-    columns
-}
-
-/// A verdict is about the seeds that finished, and says so where others did not: a level that trains only under some
-/// seeds looks better than it is.
-fn where_it_finishes(row: &Row, verdict: String) -> String {
-    let Some(lost) = row.lost() else { return verdict };
-    let mut verdict = verdict;
-    for word in ["better", "worse", "equivalent"] {
-        if verdict.starts_with(word) {
-            verdict = verdict.replacen(word, &format!("{word} where it finishes"), 1);
-        }
-    }
-    format!("{verdict}; {lost}")
-}
-
 /// What a table calls the row that others are compared with.
 pub(super) fn baseline_word(table: &Table) -> &'static str {
     match table.path {
         Some(_) => "incumbent",
         None => "baseline",
     }
-}
-
-fn level(row: &Row) -> String {
-    let mark = if row.stand_in { " [random weights]" } else { "" };
-    format!("{}{mark}", row.shown()).trim_start().to_owned()
-}
-
-/// The difference to the baseline, with its interval.
-fn difference(row: &Row, format: ScoreFormat) -> String {
-    let Some(comparison) = &row.judged.comparison else { return dash() };
-    let difference = &comparison.difference;
-    signed_interval(difference.estimate, difference.interval, format)
-}
-
-/// `+296 (-492 to +1084)`
-fn signed_interval(estimate: f64, interval: Option<Interval>, format: ScoreFormat) -> String {
-    let estimate = format.signed(estimate);
-    match interval {
-        Some(Interval { low, high }) => {
-            format!("{estimate} ({} to {})", format.signed(low), format.signed(high))
-        }
-        None => estimate,
-    }
-}
-
-/// How seeds differ, and what the runs took, for the rows that have finished.
-fn effort(table: &Table, format: ScoreFormat) -> Option<Vec<Column>> {
-    let rows: Vec<&Row> =
-        table.rows.iter().filter(|row| row.effort.is_some() && !row.cell).collect();
-    if rows.is_empty() {
-        return None;
-    }
-    let column = |heading: &str, right, cell: &dyn Fn(&Row) -> String| Column {
-        heading: heading.to_owned(),
-        right,
-        cells: rows.iter().map(|row| cell(row)).collect(),
-    };
-    let number = |heading: &str, of: &dyn Fn(&Effort) -> f64| {
-        column(heading, true, &|row| {
-            row.effort.as_ref().map_or_else(dash, |effort| format!("{:.0}", of(effort)))
-        })
-    };
-    let mut columns = vec![
-        column("factor", false, &|row| row.factor.clone()),
-        column("level", false, &|row| level(row)),
-        column("std", true, &|row| {
-            let std = row.measured().and_then(|summary| summary.std);
-            std.map_or_else(dash, |std| format.difference(std))
-        }),
-        column("min - max", true, &|row| match row.measured() {
-            Some(Summary { n: 2.., min, max, .. }) => {
-                format!("{} - {}", format.score(min), format.score(max))
-            }
-            _ => dash(),
-        }),
-    ];
-    if rows.iter().any(|row| row.folds.is_some()) {
-        columns.push(column("mean of folds", true, &|row| {
-            row.folds.map_or_else(dash, |folds| format.score(folds.mean))
-        }));
-        columns.push(column("std of folds", true, &|row| {
-            let std = row.folds.and_then(|folds| folds.std);
-            std.map_or_else(dash, |std| format.difference(std))
-        }));
-    }
-    columns.push(number("epochs", &|effort| effort.epochs));
-    columns.push(number("updates", &|effort| effort.updates));
-    columns.push(number("images seen", &|effort| effort.images));
-    columns.push(column("time", true, &|row| {
-        row.effort.as_ref().map_or_else(dash, |effort| format!("{:.1} s", effort.seconds))
-    }));
-    Some(columns)
 }
 
 /// What intervals and verdicts rest on.
@@ -383,30 +204,6 @@ fn covers(of: impl Iterator<Item = Covers>) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", or "))
 }
 
-fn p_value(p: f64) -> String {
-    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
-}
-
-/// What the numbers of a row were measured on.
-fn measured_on(row: &Row) -> String {
-    let kind = match row.basis {
-        Some(Basis::Test) => "test images",
-        Some(Basis::Leaderboard) => "validation images; awaits leaderboard",
-        Some(Basis::Validation) => "validation images",
-        Some(Basis::Trainer) => return "what the trainer says".to_owned(),
-        Some(Basis::Nothing) => return "nothing".to_owned(),
-        None => return dash(),
-    };
-    match row.images {
-        Some(images) => format!("{images} {kind}"),
-        None => kind.to_owned(),
-    }
-}
-
-fn dash() -> String {
-    "-".to_owned()
-}
-
 /// What one image is worth, so that nobody over-reads a score.
 fn worth(table: &Table, format: ScoreFormat) -> Option<String> {
     let images = table.images?;
@@ -420,25 +217,6 @@ fn worth(table: &Table, format: ScoreFormat) -> Option<String> {
         format.difference(1.0 / images as f64),
         format.unit(),
     ))
-}
-
-/// The interval of what was scored elsewhere, and of how many runs it is.
-fn external_interval(table: &Table, format: ScoreFormat) -> Column {
-    let cell = |row: &Row| {
-        let Some(external) = &row.external else { return dash() };
-        let runs = match (external.seeds, row.finished()) {
-            (scored, finished) if scored == finished => String::new(),
-            (scored, finished) => format!(" ({scored} of {finished} runs)"),
-        };
-        match external.interval {
-            None => format!("-{runs}"),
-            Some(Interval { low, high }) => {
-                format!("{} - {}{runs}", format.score(low), format.score(high))
-            }
-        }
-    };
-    let cells = table.rows.iter().map(cell).collect();
-    Column { heading: "its interval".to_owned(), right: true, cells }
 }
 
 /// Whether what is measured here ranks the rows as what was scored elsewhere does.

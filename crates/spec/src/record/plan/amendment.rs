@@ -4,43 +4,246 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
-use crate::sweep::Replicates;
+use super::{Plan, PlanRow};
+use crate::run_id::RunId;
+use crate::sweep::{Replicates, Setting};
 
-/// A change of how much a sweep compares, made when some of it had results: whoever made it may have seen them, and
-/// a p-value does not allow for that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A change of what a sweep compares, made when some of it had results: whoever made it may have seen them, and a
+/// p-value does not allow for that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Amendment {
     /// When the plan was written that has it, in RFC 3339, UTC.
     pub at: String,
     /// Runs of the plan before that had results then.
     pub results: usize,
-    /// Seeds of each row before and after, where a number that was set beforehand became another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seeds: Option<[u32; 2]>,
-    /// Rows compared with a baseline before and after, where they became more or fewer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comparisons: Option<[usize; 2]>,
+    /// What was changed; never empty.
+    pub changes: Vec<Amended>,
 }
 
-impl Amendment {
-    /// What `now` changes of `before`, of whose runs so many have `results`; absent where nothing of the kind, or where
-    /// the two have no run in common and so are two studies. An adaptive sweep's own seeds are no change, and
-    /// neither is another maximum: its rule allows for both.
-    pub fn of(before: &Plan, now: &Plan, results: usize, at: String) -> Option<Self> {
-        let fixed = |plan: &Plan| match plan.replicates {
-            Replicates::Fixed { seeds } => Some(seeds.get()),
-            Replicates::UntilDecided { .. } => None,
+/// What was changed of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Amended {
+    /// How many seeds each row has: now a number that is set beforehand.
+    Seeds {
+        /// What held before.
+        before: Replicates,
+        /// What holds.
+        now: Replicates,
+    },
+    /// How many rows are compared with a baseline.
+    Comparisons {
+        /// So many before.
+        before: usize,
+        /// So many now.
+        now: usize,
+    },
+    /// As many rows are compared as before, and not the same.
+    Rows {
+        /// How many are others.
+        others: usize,
+    },
+    /// Below what a difference does not matter, a fraction.
+    Margin {
+        /// What held before; absent: every difference mattered.
+        before: Option<f64>,
+        /// What holds.
+        now: Option<f64>,
+    },
+}
+
+/// What a plan compared that stands no more under its sweep's name, where some of it had results: for the day when
+/// the name is that study's again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    replicates: Replicates,
+    margin: Option<f64>,
+    comparisons: usize,
+    rows: Vec<StudyRow>,
+    /// How many of its runs had results.
+    results: usize,
+    amendments: Vec<Amendment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct StudyRow {
+    settings: Vec<Setting>,
+    compared: bool,
+    /// That of its first seed.
+    run: Option<RunId>,
+}
+
+impl Study {
+    fn of(plan: &Plan, results: usize) -> Self {
+        let row = |row: &PlanRow| StudyRow {
+            settings: row.settings.clone(),
+            compared: !row.baseline && !row.cell,
+            run: row.runs.first().map(|first| first.run),
         };
-        let seeds = match (fixed(before), fixed(now)) {
-            (Some(before), Some(now)) if before != now => Some([before, now]),
-            _ => None,
+        Self {
+            replicates: plan.replicates,
+            margin: plan.margin,
+            comparisons: plan.comparisons,
+            rows: plan.rows.iter().map(row).collect(),
+            results,
+            amendments: plan.amendments.clone(),
+        }
+    }
+
+    /// Whether `other` has a configuration in common with it.
+    fn shares(&self, other: &Self) -> bool {
+        let runs: HashSet<RunId> = self.rows.iter().filter_map(|row| row.run).collect();
+        other.rows.iter().filter_map(|row| row.run).any(|run| runs.contains(&run))
+    }
+
+    /// What is compared of factors that `other` has too: later stages of a chain need not be there yet.
+    fn compared(&self, other: &Self) -> HashSet<&[Setting]> {
+        let factors = |row: &StudyRow| {
+            row.settings.iter().map(|setting| setting.factor.clone()).collect::<Vec<_>>()
         };
-        let comparisons = [before.comparisons, now.comparisons];
-        let comparisons = (comparisons[0] != comparisons[1]).then_some(comparisons);
-        let known: HashSet<_> = before.runs().iter().map(|run| run.run).collect();
-        let shares = now.runs().iter().any(|run| known.contains(&run.run));
-        let amends = results > 0 && shares && (seeds.is_some() || comparisons.is_some());
-        amends.then_some(Self { at, results, seeds, comparisons })
+        let known: HashSet<_> = other.rows.iter().map(factors).collect();
+        let rows = self.rows.iter().filter(|row| row.compared && known.contains(&factors(row)));
+        rows.map(|row| row.settings.as_slice()).collect()
+    }
+
+    /// What `now` changes of it. Seeds that results decide may be asked for at any time, whatever was seen, and so
+    /// may another maximum of them: their rule allows for looks.
+    fn changes(&self, now: &Self) -> Vec<Amended> {
+        let mut changes = Vec::new();
+        if self.replicates != now.replicates && matches!(now.replicates, Replicates::Fixed { .. }) {
+            changes.push(Amended::Seeds { before: self.replicates, now: now.replicates });
+        }
+        let (before, after) = (self.compared(now), now.compared(self));
+        let others = after.difference(&before).count();
+        if self.comparisons != now.comparisons {
+            changes.push(Amended::Comparisons { before: self.comparisons, now: now.comparisons });
+        } else if others > 0 {
+            changes.push(Amended::Rows { others });
+        }
+        if self.margin != now.margin {
+            changes.push(Amended::Margin { before: self.margin, now: now.margin });
+        }
+        changes
+    }
+}
+
+impl Plan {
+    /// Keeps in mind what it changes of `before`, which stood under the sweep's name until now and of whose runs so
+    /// many have `results`; or of what stood there earlier, where that is the study which it goes on with. Two
+    /// plans without a configuration in common are two studies.
+    pub fn amend(&mut self, before: &Self, results: usize, at: String) {
+        let now = Study::of(self, 0);
+        let mut past = before.past.clone();
+        let last = Study::of(before, results);
+        let is_new = last.results > 0 || !last.amendments.is_empty();
+        past.extend(is_new.then_some(last));
+        let goes_on = past.iter().rposition(|study| study.shares(&now));
+        if let Some(study) = goes_on.map(|at| past.remove(at)) {
+            let changes = study.changes(&now);
+            let is_amended = study.results > 0 && !changes.is_empty();
+            self.amendments = study.amendments;
+            self.amendments.extend(is_amended.then_some(Amendment {
+                at,
+                results: study.results,
+                changes,
+            }));
+        }
+        self.past = past;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::record::plan::tests::plan as empty;
+    use crate::record::{PlanRun, Stopped};
+
+    const FIVE: Replicates = Replicates::Fixed { seeds: NonZeroU32::new(5).unwrap() };
+
+    fn decided(max: u32) -> Replicates {
+        let [min, max] = [3, max].map(|seeds| NonZeroU32::new(seeds).unwrap());
+        Replicates::UntilDecided { min, max }
+    }
+
+    /// A baseline and levels of one factor, on images or weights of this number.
+    fn plan(study: u8, levels: &[u8]) -> Plan {
+        let row = |(at, &level): (usize, &u8)| {
+            let factor = "batch_size".to_owned();
+            let run = RunId::from_digest([study ^ level; 32]);
+            PlanRow {
+                stage: None,
+                settings: vec![Setting { factor, level: level.to_string() }],
+                baseline: at == 0,
+                cell: false,
+                changes: Vec::new(),
+                runs: vec![PlanRun { run, slug: String::new(), seed: 1 }],
+                stopped: None,
+            }
+        };
+        Plan {
+            comparisons: levels.len() - 1,
+            rows: levels.iter().enumerate().map(row).collect(),
+            replicates: FIVE,
+            ..empty(Some(Stopped::Decided))
+        }
+    }
+
+    fn amended(before: &Plan, results: usize, mut now: Plan) -> Plan {
+        now.amend(before, results, "now".to_owned());
+        now
+    }
+
+    #[test]
+    fn what_is_changed_after_results_is_kept_in_mind() {
+        let before = plan(0, &[32, 16, 64]);
+        let with = |change: fn(&mut Plan)| {
+            let mut now = before.clone();
+            change(&mut now);
+            now
+        };
+        let adaptive = Plan { replicates: decided(9), ..before.clone() };
+        let two = Replicates::Fixed { seeds: NonZeroU32::new(2).unwrap() };
+        for (before, now, expected) in [
+            (&before, before.clone(), vec![]),
+            (
+                &before,
+                Plan { replicates: two, ..before.clone() },
+                vec![Amended::Seeds { before: FIVE, now: two }],
+            ),
+            (&adaptive, before.clone(), vec![Amended::Seeds { before: decided(9), now: FIVE }]),
+            (&before, adaptive.clone(), vec![]),
+            (&adaptive, Plan { replicates: decided(20), ..before.clone() }, vec![]),
+            (&before, plan(0, &[32, 16]), vec![Amended::Comparisons { before: 2, now: 1 }]),
+            (&before, plan(0, &[32, 16, 8]), vec![Amended::Rows { others: 1 }]),
+            (
+                &before,
+                with(|plan| plan.margin = Some(0.01)),
+                vec![Amended::Margin { before: None, now: Some(0.01) }],
+            ),
+            (&before, with(|plan| plan.rows.truncate(1)), vec![]),
+        ] {
+            let amendments = amended(before, 3, now.clone()).amendments;
+            let changes: Vec<_> = amendments.into_iter().flat_map(|one| one.changes).collect();
+            assert_eq!(changes, expected);
+            assert_eq!(amended(before, 0, now).amendments, [], "nothing could be seen");
+        }
+    }
+
+    #[test]
+    fn a_study_in_between_neither_hides_changes_nor_takes_them_over() {
+        let first = plan(0, &[32, 16, 64]);
+        let second = amended(&first, 6, plan(0, &[32, 16]));
+        assert_eq!(second.amendments.len(), 1);
+        let other = amended(&second, 6, plan(100, &[32, 16]));
+        assert_eq!(other.amendments, [], "other images: another study");
+        let back = amended(&other, 2, plan(0, &[32, 16, 64, 128]));
+        assert_eq!(back.amendments[..1], second.amendments[..]);
+        assert_eq!(back.amendments[1].changes, [Amended::Comparisons { before: 1, now: 3 }]);
+        assert_eq!(back.amendments[1].results, 6);
+        assert_eq!(back.past.len(), 1, "the other one");
+        let again = amended(&back, 6, plan(100, &[32, 16]));
+        assert_eq!((again.amendments.len(), again.past.len()), (0, 1));
     }
 }

@@ -71,6 +71,7 @@ impl From<FirstPlan> for Plan {
             stages: Vec::new(),
             to_come: Vec::new(),
             amendments: Vec::new(),
+            past: Vec::new(),
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use spec::record::{Amendment, PlanChoice, PlanStage, Stopped, Why};
+use spec::record::{Amended, Amendment, PlanChoice, PlanStage, Stopped, Why};
 use spec::sweep::{ChooseBy, Replicates, Setting, Strategy, Switch};
 use stats::interval::Interval;
 
 use super::super::document::Block;
 use super::super::grid::Column;
 use super::super::{Basis, Path, ScoreFormat, Table};
-use super::{dash, p_value, signed_interval};
+use super::columns::{dash, p_value, signed_interval};
 
 /// Why a row has no more seeds.
 pub(super) fn stopped(stopped: Option<Stopped>) -> &'static str {
@@ -47,17 +47,14 @@ pub(super) fn promise_holds(table: &Table) -> bool {
 }
 
 /// That the plan was changed when results were there.
-pub(super) fn amended(table: &Table) -> Option<String> {
+pub(super) fn amended(table: &Table, format: ScoreFormat) -> Option<String> {
     let told: Vec<String> = table
         .amendments
         .iter()
-        .map(|Amendment { at, results, seeds, comparisons }| {
+        .map(|Amendment { at, results, changes }| {
             let day = at.split('T').next().unwrap_or(at);
-            let seeds = seeds.map(|[before, now]| format!("{now} seeds in place of {before}"));
-            let rows = comparisons
-                .map(|[before, now]| format!("{now} rows to compare in place of {before}"));
-            let what: Vec<String> = seeds.into_iter().chain(rows).collect();
-            format!("on {day}, when {results} runs had results, {}", what.join(" and "))
+            let changes: Vec<String> = changes.iter().map(|change| words(change, format)).collect();
+            format!("on {day}, when {results} runs had results, {}", changes.join(" and "))
         })
         .collect();
     if told.is_empty() {
@@ -70,6 +67,31 @@ pub(super) fn amended(table: &Table) -> Option<String> {
          \"decided\" }}` is made for looking.",
         told.join("; "),
     ))
+}
+
+/// `8 seeds in place of 2`
+fn words(change: &Amended, format: ScoreFormat) -> String {
+    let seeds = |replicates: &Replicates| match replicates {
+        Replicates::Fixed { seeds } => format!("{seeds}"),
+        Replicates::UntilDecided { min, max } => format!("{min} to {max} until decided"),
+    };
+    let margin = |margin: &Option<f64>| match margin {
+        Some(margin) => format!("{}{}", format.difference(*margin), format.unit()),
+        None => "none".to_owned(),
+    };
+    match change {
+        Amended::Seeds { before, now } => {
+            format!("{} seeds in place of {}", seeds(now), seeds(before))
+        }
+        Amended::Comparisons { before, now } => {
+            format!("{now} rows to compare in place of {before}")
+        }
+        Amended::Rows { others: 1 } => "1 row in place of another".to_owned(),
+        Amended::Rows { others } => format!("{others} rows in place of others"),
+        Amended::Margin { before, now } => {
+            format!("a margin of {} in place of {}", margin(now), margin(before))
+        }
+    }
 }
 
 /// Whether the scores of the table had a part in the choice of levels.

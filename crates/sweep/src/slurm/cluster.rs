@@ -13,7 +13,6 @@ use thiserror::Error;
 use super::mapping::JobId;
 use super::queue::{self, Queue};
 use crate::exit::{self, Ends};
-use crate::open_files;
 use crate::process;
 
 /// How long a question may take. A controller that is gone is noticed by Slurm itself after some ten seconds.
@@ -169,7 +168,6 @@ fn answer<S: AsRef<OsStr>>(
     let mut command = Command::new(program);
     command.args(arguments);
     scrub(&mut command);
-    open_files::as_given(&mut command);
     // Otherwise squeue cuts long lists of indices.
     command.env("SLURM_BITSTR_LEN", "0");
     let failed = |said: String| ClusterError::Failed { program, said };

@@ -130,30 +130,50 @@ pub fn collector(frame: &Frame<'_>, name: &str, arguments: &str) -> Result<Strin
     Ok(script.0)
 }
 
-/// Options that say where any job may go, who pays and who is told; others are about what the tasks need. A name and
-/// its letter.
-const FOR_ANY_JOB: [(&str, &str); 11] = [
-    ("clusters", "M"),
-    ("comment", ""),
-    ("exclude", "x"),
-    ("export", ""),
-    ("get-user-env", ""),
-    ("mail-type", ""),
-    ("mail-user", ""),
-    ("nice", ""),
-    ("priority", ""),
-    ("reservation", ""),
-    ("wckey", ""),
+/// Options that say where any job may go, who pays and who is told; others are about what the tasks need. A name, its
+/// letter, and whether it is nothing without a value.
+const FOR_ANY_JOB: [(&str, Option<char>, bool); 11] = [
+    ("clusters", Some('M'), true),
+    ("comment", None, true),
+    ("exclude", Some('x'), true),
+    ("export", None, true),
+    ("get-user-env", None, false),
+    ("mail-type", None, true),
+    ("mail-user", None, true),
+    ("nice", None, false),
+    ("priority", None, true),
+    ("reservation", None, true),
+    ("wckey", None, true),
 ];
 
-/// Whether a line of `flags` holds for the job that writes the reports too.
+/// Whether a line of `flags` holds for the job that writes the reports too. One that cannot be read does not: it is
+/// for sbatch to say what is wrong with it, where the tasks are submitted.
 fn is_for_any_job(line: &str) -> bool {
-    line.split_whitespace().filter(|word| word.starts_with('-')).all(|word| {
-        FOR_ANY_JOB.iter().any(|(long, short)| match word.strip_prefix("--") {
-            Some(name) => name.split('=').next() == Some(long),
-            None => !short.is_empty() && word[1..].starts_with(short),
-        })
-    })
+    let Some(words) = shlex::split(line) else { return false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (known, value) = match word.strip_prefix("--") {
+            Some(long) => {
+                let (name, value) =
+                    long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+                (FOR_ANY_JOB.iter().find(|(known, ..)| *known == name), value)
+            }
+            None => {
+                let mut letters = word.strip_prefix('-').unwrap_or_default().chars();
+                let letter = letters.next();
+                let known =
+                    FOR_ANY_JOB.iter().find(|(_, known, _)| known.is_some() && *known == letter);
+                (known, Some(letters.as_str()).filter(|value| !value.is_empty()))
+            }
+        };
+        match (known, value) {
+            (None, _) => return false,
+            // Whatever it looks like.
+            (Some((.., true)), None) => _ = words.next(),
+            _ => {}
+        }
+    }
+    true
 }
 
 struct Script(String);
@@ -366,6 +386,22 @@ mod tests {
         export SWEEP_TRAIN='/opt/other'\''s/train'
         exec /opt/sweep/sweep --results '/data/my results/100%' slurm-collect batch_size-1f2e3d4c --score-format percent
         "#);
+    }
+
+    #[test]
+    fn flags_hold_for_the_reports_too_where_they_say_nothing_of_what_tasks_need() {
+        for (flag, expected) in [
+            ("--comment=\"needs -n 4, says who pays\"", true),
+            ("--comment '--gres as before'", true),
+            ("--reservation maintenance --nice=-5", true),
+            ("-M other -xn7", true),
+            ("--nice --gres=gpu:1", false),
+            ("--mail-type=END --exclusive", false),
+            ("-N 2", false),
+            ("--comment=\"no end", false),
+        ] {
+            assert_eq!(is_for_any_job(flag), expected, "{flag}");
+        }
     }
 
     #[test]

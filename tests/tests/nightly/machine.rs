@@ -1,5 +1,8 @@
 //! What a night makes of the machine that it is on, and of the commands that it tells.
 
+use std::process::Command;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{DAY, EVENING, bench, command, night, report, summary};
@@ -29,6 +32,19 @@ fn commands_that_fail_hang_or_flood_lose_nothing() {
         assert!(log.unwrap().len() <= 64 << 10);
     }
     assert_eq!(bench.read("results/nightly/2026-11-26/on_finish.log"), "no\n");
+}
+
+/// Signals stop runs with care; a night that has none under way has nothing to take care of.
+#[test]
+fn a_night_that_only_tells_ends_at_the_first_signal() {
+    let bench = bench("on_finish = \"echo > told; exec tail -f /dev/null\"\n");
+    assert!(Command::new("mkfifo").arg(bench.path("told")).status().unwrap().success());
+    let night = Running::start(command(&bench, EVENING, &[]));
+    assert_eq!(bench.read("told"), "\n");
+    night.signal(Signal::TERM);
+    let ran = bench.wait(night);
+    assert_eq!(ran.code, 128 + Signal::TERM.as_raw(), "{}", ran.stderr);
+    assert_eq!(summary(&bench, "2026-11-26")["verdict"], "good");
 }
 
 /// What a night on GPUs 0 and 1 comes to, where GPU 1 has fallen off the bus.

@@ -30,6 +30,8 @@ struct Ears {
     to: Option<SyncSender<Message>>,
     /// How many came while there was nobody.
     unheard: u32,
+    /// Whether nobody looks or listens any more.
+    is_over: bool,
 }
 
 /// What is to be done about a signal.
@@ -39,7 +41,7 @@ enum Heard {
     By(SyncSender<Message>),
     /// Whoever looks next ends the command.
     Kept,
-    /// It came before, and nobody has looked: what the system does with it.
+    /// Nobody will look, or has since one came before: what the system does with it.
     Again,
 }
 
@@ -53,7 +55,7 @@ impl Ears {
 
     fn keep(&mut self) -> Heard {
         self.unheard += 1;
-        if self.unheard > 1 { Heard::Again } else { Heard::Kept }
+        if self.unheard > 1 || self.is_over { Heard::Again } else { Heard::Kept }
     }
 }
 
@@ -108,6 +110,11 @@ impl Signals {
         self.came.load(Ordering::SeqCst)
     }
 
+    /// From now on the next one ends us as it ends any program: nothing is left that must be stopped with care.
+    pub fn hand_back(&self) {
+        lock(&self.ears).is_over = true;
+    }
+
     /// Sends them to `to`, and first what came while nobody listened. There is room for one.
     pub(super) fn tell(&self, to: SyncSender<Message>) -> Listening<'_> {
         let mut ears = lock(&self.ears);
@@ -159,6 +166,17 @@ mod tests {
         assert!(matches!(lock(&signals.ears).hear(), Heard::By(_)));
         drop(listening);
         assert!(matches!(lock(&signals.ears).hear(), Heard::Kept), "what was heard does not count");
+        assert!(matches!(lock(&signals.ears).hear(), Heard::Again));
+    }
+
+    #[test]
+    fn when_everything_is_over_the_first_one_ends_us() {
+        let signals = Signals::default();
+        let (to, _inbox) = mpsc::sync_channel(1);
+        let listening = signals.tell(to);
+        signals.hand_back();
+        assert!(matches!(lock(&signals.ears).hear(), Heard::By(_)), "somebody still listens");
+        drop(listening);
         assert!(matches!(lock(&signals.ears).hear(), Heard::Again));
     }
 

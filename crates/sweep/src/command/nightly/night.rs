@@ -78,12 +78,18 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn is_met(self, driver: &Driver, gpu: &str) -> bool {
-        // One that answers no more is for the worker to find out.
+    /// None where the driver does not tell.
+    fn is_met(self, driver: &Driver, gpu: &str) -> Option<bool> {
         match self {
-            Self::Memory(bytes) => driver.free(gpu).unwrap_or(u64::MAX) >= bytes,
-            Self::Idle => !driver.is_computed_on(gpu).unwrap_or(false),
+            Self::Memory(bytes) => driver.free(gpu).ok().map(|free| free >= bytes),
+            Self::Idle => driver.is_computed_on(gpu).ok().map(|is_computed_on| !is_computed_on),
         }
+    }
+
+    /// Whether a night may begin, by what is told of each GPU. One of which nothing is told may be a broken one that
+    /// others are to be waited for; where nothing is told of any, it is for the worker to find out.
+    fn lets_begin(told: &[Option<bool>]) -> bool {
+        told.contains(&Some(true)) || told.iter().all(Option::is_none)
     }
 }
 
@@ -187,6 +193,20 @@ impl Setting<'_> {
             trouble.broken.push(words(&failure));
             return Ok(End::Done);
         }
+        let signals = Signals::default();
+        let end = self.run_sweeps(begun, can_run, trouble, &signals);
+        // What comes now is short, or somebody's hook; and a night that is killed goes on with the next one.
+        signals.hand_back();
+        end
+    }
+
+    fn run_sweeps(
+        &self,
+        begun: &Begun,
+        can_run: impl Fn(&Sweep) -> bool,
+        trouble: &mut Trouble,
+        signals: &Signals,
+    ) -> Result<End, Failure> {
         let args = cli::Run {
             devices: self.nightly.devices.clone(),
             per_device: self.nightly.per_device,
@@ -195,7 +215,6 @@ impl Setting<'_> {
             ..cli::Run::default()
         };
         let names: Vec<&str> = begun.sweeps.iter().map(String::as_str).collect();
-        let signals = Signals::default();
         for name in history::order(&names, self.past.last()) {
             let named = self.sweeps.iter().find(|sweep| sweep.name == name);
             let Some(sweep) = named.filter(|sweep| can_run(sweep)) else { continue };
@@ -210,7 +229,7 @@ impl Setting<'_> {
             if signals.came() {
                 return Ok(End::Interrupted);
             }
-            match carry_out(sweeps, &args, until, results, (&signals, self.console)) {
+            match carry_out(sweeps, &args, until, results, (signals, self.console)) {
                 Ok(done) => {
                     let end = done.end;
                     self.keep_report(done, trouble);
@@ -274,7 +293,8 @@ impl Setting<'_> {
         }
         let mut said = false;
         loop {
-            if gpus.iter().any(|gpu| wanted.is_met(&memory.driver, gpu)) {
+            let told: Vec<_> = gpus.iter().map(|gpu| wanted.is_met(&memory.driver, gpu)).collect();
+            if Wanted::lets_begin(&told) {
                 return Ok(());
             }
             let left = over.map(|over| over.saturating_duration_since(Instant::now()));
@@ -371,5 +391,23 @@ impl Setting<'_> {
             self.console.say(&format!("the night of {night} is removed"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_night_waits_for_a_gpu_that_is_known_to_be_free() {
+        for (told, expected) in [
+            (vec![Some(false), Some(true)], true),
+            (vec![None, Some(true)], true),
+            (vec![None, Some(false)], false),
+            (vec![Some(false)], false),
+            (vec![None, None], true),
+        ] {
+            assert_eq!(Wanted::lets_begin(&told), expected, "{told:?}");
+        }
     }
 }

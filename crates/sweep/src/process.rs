@@ -4,6 +4,7 @@ mod answer;
 
 use std::fmt;
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub enum Fate {
     Alive,
     /// It has ended.
     Gone,
+    /// It has ended with an earlier start of this machine; unless there is another one of the same names.
+    Before,
     /// It cannot be seen from here.
     Unseen,
 }
@@ -68,8 +71,8 @@ impl Process {
     fn judge(&self, other: &Self, start_of: impl Fn(u32) -> io::Result<Option<u64>>) -> Fate {
         match other.boot == self.boot {
             // The machine was started anew since. Its name alone does not say that: containers on two machines may
-            // have the same, and so may machines that were set up alike.
-            false if other.host == self.host && self.is_on_machine_of(other) => Fate::Gone,
+            // have the same.
+            false if other.host == self.host && self.is_on_machine_of(other) => Fate::Before,
             true if other.pid_namespace == self.pid_namespace => match start_of(other.pid) {
                 Ok(Some(started)) if started == other.started => Fate::Alive,
                 Ok(_) => Fate::Gone,
@@ -96,6 +99,13 @@ impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {} on {}", self.pid, self.host)
     }
+}
+
+/// When this machine was started, by the clock as it goes now; none when that is off by more than clocks can tell.
+pub fn booted() -> Option<SystemTime> {
+    // Counted while the machine sleeps too. See clock_gettime(2).
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    SystemTime::now().checked_sub(Duration::try_from(uptime).ok()?)
 }
 
 /// When a process started that has not ended, in clock ticks since the machine did; none when it has.
@@ -164,7 +174,7 @@ mod tests {
             (Process { pid: 8, ..other.clone() }, Fate::Gone),
             (Process { pid: 9, ..other.clone() }, Fate::Unseen),
             (Process { started: 71, ..other.clone() }, Fate::Gone),
-            (Process { boot: text("2"), ..other.clone() }, Fate::Gone),
+            (Process { boot: text("2"), ..other.clone() }, Fate::Before),
             (Process { boot: text("2"), host: text("b"), ..other.clone() }, Fate::Unseen),
             (Process { boot: text("2"), machine: Some(text("n")), ..other.clone() }, Fate::Unseen),
             (Process { boot: text("2"), machine: None, ..other.clone() }, Fate::Unseen),

@@ -5,15 +5,17 @@
 //! lock and say which process holds them. Whoever has ended on this machine holds nothing any more; of
 //! one on another machine that is known when its file has not been renewed for long, by our own clock.
 
+mod at_work;
 mod fence;
 mod files;
 mod pulses;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
 use serde::{Deserialize, Serialize};
 use spec::paths::ResultsDir;
 use spec::record::{Outcome, RunResult};
@@ -22,10 +24,11 @@ use spec::run_id::RunId;
 use super::lock::Lock;
 use super::{ReadError, StoreError, WriteError, read_result};
 use crate::planning::Work;
-use crate::process::{Fate, Process};
+use crate::process::Process;
 use files::{read, read_all, write};
-use pulses::Pulses;
+use pulses::{Pulses, has_gone, is_silent};
 
+pub use at_work::{AtWork, at_work};
 pub(super) use fence::Fence;
 
 /// How often an orchestrator says that it goes on.
@@ -53,20 +56,6 @@ struct Presence {
     slots: Vec<String>,
 }
 
-/// An orchestrator at work, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AtWork {
-    /// Which one.
-    pub process: Process,
-    /// Since when, in RFC 3339, UTC.
-    pub since: String,
-    /// The job of a batch system that it is, as people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// Its slots, with the runs they have: none where they are idle.
-    pub slots: Vec<(String, Vec<RunId>)>,
-}
-
 /// Whether a run is ours to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Whose {
@@ -85,6 +74,7 @@ pub enum Whose {
 pub struct Claims {
     dir: ResultsDir,
     this: Process,
+    ours: Presence,
     presence: PathBuf,
     held: HashSet<RunId>,
     next_beat: Instant,
@@ -115,7 +105,7 @@ impl Claims {
         }
         let next_beat = Instant::now() + BEAT;
         let (held, pulses) = (HashSet::new(), Pulses::default());
-        Ok(Self { dir, this, presence, held, next_beat, pulses })
+        Ok(Self { dir, this, ours, presence, held, next_beat, pulses })
     }
 
     /// Us.
@@ -191,13 +181,21 @@ impl Claims {
     pub fn beat(&mut self, now: Instant) {
         if self.next_beat <= now {
             self.next_beat = now + BEAT;
-            let touched = fs_err::OpenOptions::new()
-                .write(true)
-                .open(&self.presence)
-                .and_then(|file| file.file().set_modified(SystemTime::now()));
-            if let Err(error) = touched {
+            if let Err(error) = self.renew() {
                 tracing::warn!("others may take this sweep for dead: {error}");
             }
+        }
+    }
+
+    /// By the clock of the file system, which is the same for all.
+    fn renew(&self) -> Result<(), WriteError> {
+        match fs_err::OpenOptions::new().write(true).open(&self.presence) {
+            Ok(file) => Ok(touch(&file)?),
+            // Whoever did not hear of us for long has cleared it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                write(&self.presence, &self.ours)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -207,7 +205,7 @@ impl Claims {
             if holder == self.this {
                 return Ok(Whose::Ours);
             }
-            if is_alive(&self.this, &holder, &self.dir, &mut self.pulses)? {
+            if self.pulses.is_alive(&self.this, &holder, &self.dir)? {
                 return Ok(Whose::Theirs(holder));
             }
         }
@@ -244,230 +242,31 @@ fn has_ended_since(result: &RunResult, attempts: u32) -> bool {
     finished || result.outcome.is_settled() && result.attempts > attempts
 }
 
-/// Who is at work in `dir` and with what. A folder without claims is not an error.
-pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
-    let Ok(this) = Process::this() else { return Vec::new() };
-    let alive = |process: &Process| this.sees(process) != Fate::Gone;
-    let mut slots: HashMap<Process, Vec<(String, Vec<RunId>)>> = HashMap::new();
-    for (file, claim) in read_all::<Claim>(&dir.claims()) {
-        let run = file.file_stem().and_then(|stem| stem.to_str()?.parse::<RunId>().ok());
-        let theirs = slots.entry(claim.holder).or_default();
-        match theirs.iter_mut().find(|(slot, _)| *slot == claim.slot) {
-            Some((_, runs)) => runs.extend(run),
-            None => theirs.push((claim.slot, run.into_iter().collect())),
-        }
-    }
-    let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
-    let present = present.filter(|(_, presence)| alive(&presence.process));
-    let mut all: Vec<AtWork> = present
-        .map(|(_, Presence { process, since, job, slots: all })| {
-            let mut slots = slots.remove(&process).unwrap_or_default();
-            let idle = all.into_iter().filter(|slot| !slots.iter().any(|(busy, _)| busy == slot));
-            let idle: Vec<_> = idle.map(|slot| (slot, Vec::new())).collect();
-            slots.extend(idle);
-            slots.sort();
-            AtWork { process, since, job, slots }
-        })
-        .collect();
-    all.sort_by(|one, other| (&one.since, one.process.pid).cmp(&(&other.since, other.process.pid)));
-    all
+fn touch(file: &fs_err::File) -> io::Result<()> {
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+    };
+    Ok(futimens(file, &times)?)
 }
 
-fn is_alive(
-    this: &Process,
-    other: &Process,
-    dir: &ResultsDir,
-    pulses: &mut Pulses,
-) -> io::Result<bool> {
-    match this.sees(other) {
-        Fate::Alive => Ok(true),
-        Fate::Gone => Ok(false),
-        Fate::Unseen => {
-            let presence = dir.orchestrators().join(other.file_name());
-            match fs_err::metadata(presence).and_then(|metadata| metadata.modified()) {
-                Ok(beat) => Ok(pulses.is_alive(other, beat, Instant::now())),
-                // Whoever goes takes the file along.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(error),
-            }
-        }
-    }
-}
-
-/// Removes what those have left who are gone for sure.
+/// Removes what those have left who are gone for sure; and of those who are silent for long and have no run, that
+/// they are there.
 fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
-    let gone = |process: &Process| this.sees(process) == Fate::Gone;
-    let claims = read_all::<Claim>(&dir.claims()).into_iter();
-    let claims = claims.filter(|(_, claim)| gone(&claim.holder)).map(|(file, _)| file);
+    let (gone, others): (Vec<_>, Vec<_>) = read_all::<Claim>(&dir.claims())
+        .into_iter()
+        .partition(|(_, claim)| has_gone(this, &claim.holder, dir));
+    let busy: HashSet<Process> = others.into_iter().map(|(_, claim)| claim.holder).collect();
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
-    let present = present.filter(|(_, presence)| gone(&presence.process)).map(|(file, _)| file);
+    let present = present.filter(|(file, Presence { process, .. })| {
+        has_gone(this, process, dir) || is_silent(this, process, file) && !busy.contains(process)
+    });
+    // Claims first: whoever is not there any more is taken for gone, and without that for somebody on a machine
+    // of the same name.
+    let present: Vec<PathBuf> = present.map(|(file, _)| file).collect();
+    let claims = gone.into_iter().map(|(file, _)| file);
     claims.chain(present).try_for_each(fs_err::remove_file)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::planning::tests::work;
-    use spec::record::{self, Finished};
-
-    fn folder() -> (tempfile::TempDir, ResultsDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = ResultsDir::new(folder.path());
-        (folder, dir)
-    }
-
-    fn claim(dir: &ResultsDir, run: RunId, holder: &Process) {
-        let claim = Claim { holder: holder.clone(), slot: "cpu 1".to_owned() };
-        write(&dir.claims().join(format!("{run}.json")), &claim).unwrap();
-    }
-
-    fn finished() -> Outcome {
-        Outcome::Finished(Finished {
-            epochs: 1,
-            updates: 1,
-            images_seen: 1,
-            stopped_early: None,
-            validation: None,
-            test: None,
-            score: None,
-            folds: Vec::new(),
-        })
-    }
-
-    fn store(dir: &ResultsDir, work: &Work, attempts: u32, outcome: Outcome) {
-        let result = RunResult {
-            version: record::VERSION,
-            run: work.run(),
-            attempts,
-            started: String::new(),
-            seconds: 1.0,
-            device: String::new(),
-            program: None,
-            outcome,
-        };
-        let dir = dir.run(&work.planned);
-        fs_err::create_dir_all(dir.root()).unwrap();
-        fs_err::write(dir.result(), serde_json::to_vec(&result).unwrap()).unwrap();
-    }
-
-    #[test]
-    fn a_run_is_taken_by_one_and_by_the_next_when_that_one_is_gone() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let works = [work(1), work(2), work(3)];
-        // The first process of all is alive, and a number without a process is nobody.
-        let parent = Process { pid: 1, started: start_of_init(), ..claims.this.clone() };
-        let dead = Process { started: 1, ..claims.this.clone() };
-        claim(&dir, works[0].run(), &parent);
-        claim(&dir, works[1].run(), &dead);
-        fs_err::write(claims.file(works[2].run()), b"{\"holder\":").unwrap();
-        let all: Vec<&Work> = works.iter().collect();
-        let whose = claims.take(&all, "cpu 1").unwrap();
-        assert_eq!(whose, [Whose::Theirs(parent.clone()), Whose::Ours, Whose::Ours]);
-        assert_eq!(at_work(&dir).iter().map(|at| at.slots[0].1.len()).collect::<Vec<_>>(), [2]);
-        claims.release([works[1].run()]);
-        let whose = claims.look(&all).unwrap();
-        assert_eq!(whose, [Whose::Theirs(parent), Whose::Nobody, Whose::Ours]);
-        drop(claims);
-        assert_eq!(at_work(&dir), []);
-        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "the other's");
-        Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1);
-    }
-
-    fn start_of_init() -> u64 {
-        let stat = fs_err::read_to_string("/proc/1/stat").unwrap();
-        crate::process::parse_stat(&stat).unwrap()
-    }
-
-    /// Containers on two machines may be called the same.
-    #[test]
-    fn a_claim_of_another_start_is_stale_only_where_it_is_the_same_machine() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        claims.this.machine = Some("here".to_owned());
-        let before = Process { boot: "before".to_owned(), ..claims.this.clone() };
-        let machine = |machine: Option<&str>| Process {
-            machine: machine.map(str::to_owned),
-            started: before.started + 1,
-            ..before.clone()
-        };
-        let holders = [machine(Some("here")), machine(Some("there")), machine(None)];
-        let works = [work(1), work(2), work(3)];
-        for (work, holder) in works.iter().zip(&holders) {
-            claim(&dir, work.run(), holder);
-            let since = String::new();
-            let presence =
-                Presence { process: holder.clone(), since, job: None, slots: Vec::new() };
-            write(&dir.orchestrators().join(holder.file_name()), &presence).unwrap();
-        }
-        let all: Vec<&Work> = works.iter().collect();
-        let [_, there, nameless] = holders;
-        let expected = [Whose::Ours, Whose::Theirs(there), Whose::Theirs(nameless)];
-        assert_eq!(claims.take(&all, "cpu 1").unwrap(), expected);
-    }
-
-    #[test]
-    fn a_run_that_another_one_has_ended_is_done_and_one_that_failed_before_is_not() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let cause = || "x".to_owned();
-        for (attempts, outcome, done) in [
-            (1, Outcome::Failed { cause: cause() }, false),
-            (2, Outcome::Failed { cause: cause() }, true),
-            (1, finished(), true),
-            (2, Outcome::Interrupted { cause: cause() }, false),
-        ] {
-            let work = Work { attempts: 1, ..work(1) };
-            store(&dir, &work, attempts, outcome);
-            let whose = claims.look(&[&work]).unwrap();
-            assert_eq!(matches!(whose[0], Whose::Done(_)), done, "{whose:?}");
-        }
-    }
-
-    #[test]
-    fn a_claim_that_another_machine_took_over_is_not_ours() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let work = work(1);
-        claims.take(&[&work], "cpu 1").unwrap();
-        assert!(claims.holds(work.run()) && claims.may_end(&work).unwrap());
-        claim(&dir, work.run(), &Process { host: "far".to_owned(), ..claims.this.clone() });
-        assert!(!claims.holds(work.run()) && !claims.may_end(&work).unwrap());
-        claims.release([work.run()]);
-        drop(claims);
-        assert_eq!(fs_err::read_dir(dir.claims()).unwrap().count(), 1, "it is theirs");
-    }
-
-    #[test]
-    fn who_took_a_run_over_and_ended_it_is_not_overwritten() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let work = Work { attempts: 1, ..work(1) };
-        claims.take(&[&work], "cpu 1").unwrap();
-        fs_err::remove_file(claims.file(work.run())).unwrap();
-        assert!(!claims.holds(work.run()));
-        let cause = || "x".to_owned();
-        for (attempts, outcome, ours) in [
-            (1, Outcome::Failed { cause: cause() }, true),
-            (2, Outcome::Interrupted { cause: cause() }, true),
-            (2, Outcome::Failed { cause: cause() }, false),
-            (2, finished(), false),
-        ] {
-            store(&dir, &work, attempts, outcome);
-            assert_eq!(claims.may_end(&work).unwrap(), ours, "{attempts}");
-        }
-    }
-
-    #[test]
-    fn a_claim_that_cannot_be_read_may_be_anybodys() {
-        let (_folder, dir) = folder();
-        let mut claims = Claims::open(dir.clone(), None, Vec::new()).unwrap();
-        let work = work(1);
-        // A folder cannot be read, not even by root.
-        fs_err::create_dir(claims.file(work.run())).unwrap();
-        assert!(claims.look(&[&work]).is_err());
-        assert!(claims.take(&[&work], "cpu 1").is_err());
-        assert!(claims.may_end(&work).is_err());
-    }
-}
+mod tests;

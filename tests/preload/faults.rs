@@ -3,8 +3,9 @@
 //! Every such call is a point: to make, write, cut, sync, rename or remove a file, to make a folder, to
 //! start a process. `FAULT_AT` says which one comes too late; with `FAULT_HALF` the write there gets half
 //! of its bytes out. What was about to happen goes to the file that `FAULT_LOG` names. With `FAULT_PROGRAM`
-//! it is another program, and with `FAULT_WHERE` only calls count on files in whose path that occurs. Calls
-//! go straight to the system, so that nothing here comes by again.
+//! it is another program, and with `FAULT_WHERE` only calls count on files in whose path that occurs. Where the
+//! file that `FAULT_TRACE` names is there, each gets a line in it before it happens. Calls go straight to the
+//! system, so that nothing here comes by again.
 #![allow(unsafe_code, reason = "the C library's functions are stood in for")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -21,13 +22,19 @@ struct Plan {
 }
 
 static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+static TRACE: OnceLock<Option<c_int>> = OnceLock::new();
 static POINTS: AtomicU64 = AtomicU64::new(0);
 
-/// None in other programs, which inherit all of this.
+/// Whether this is the program that is meant, and not another one, which inherits all of this.
+fn is_meant() -> Option<bool> {
+    let program = std::env::var("FAULT_PROGRAM").unwrap_or_else(|_| "sweep".to_owned());
+    Some(std::env::current_exe().ok()?.file_name()? == program.as_str())
+}
+
+/// What is to happen, if anything is.
 fn plan() -> Option<&'static Plan> {
     let read = || {
-        let program = std::env::var("FAULT_PROGRAM").unwrap_or_else(|_| "sweep".to_owned());
-        let ours = std::env::current_exe().ok()?.file_name()? == program.as_str();
+        let ours = is_meant()?;
         let place = std::env::var("FAULT_WHERE").ok();
         let at = std::env::var("FAULT_AT").ok()?.parse().ok()?;
         let log = CString::new(std::env::var("FAULT_LOG").ok()?).ok()?;
@@ -37,8 +44,30 @@ fn plan() -> Option<&'static Plan> {
     PLAN.get_or_init(read).as_ref()
 }
 
+/// The file that gets a line for each call, open at its end.
+fn trace() -> Option<c_int> {
+    let open = || {
+        let file = CString::new(std::env::var("FAULT_TRACE").ok()?).ok()?;
+        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC;
+        // SAFETY: a plain system call on memory that is ours.
+        let file = unsafe { libc::syscall(libc::SYS_open, file.as_ptr(), flags) } as c_int;
+        is_meant()?.then_some(file).filter(|file| *file >= 0)
+    };
+    *TRACE.get_or_init(open)
+}
+
+/// Whole: what several threads tell does not mix.
+fn told(trace: c_int, what: &str) {
+    let line = format!("{what}\n");
+    // SAFETY: a plain system call on memory that is ours.
+    unsafe { libc::syscall(libc::SYS_write, trace, line.as_ptr(), line.len()) };
+}
+
 /// Counts a point, if `what` happens where points are. The plan, if this is where it ends.
-fn ends_here(what: impl FnOnce() -> String) -> Option<&'static Plan> {
+fn ends_here(what: impl Fn() -> String) -> Option<&'static Plan> {
+    if let Some(trace) = trace() {
+        told(trace, &what());
+    }
     let plan = plan()?;
     if let Some(place) = &plan.place
         && !what().contains(place)
@@ -131,6 +160,26 @@ pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     point(|| unsafe { named("remove", path) });
     // SAFETY: the caller's promise.
     unsafe { libc::syscall(libc::SYS_unlink, path) as c_int }
+}
+
+/// # Safety
+/// As unlinkat(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unlinkat(folder: c_int, path: *const c_char, flags: c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    point(|| unsafe { named(&open_file("remove", folder), path) });
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_unlinkat, folder, path, flags) as c_int }
+}
+
+/// # Safety
+/// As rmdir(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rmdir(path: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    point(|| unsafe { named("remove", path) });
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_rmdir, path) as c_int }
 }
 
 /// # Safety

@@ -56,6 +56,8 @@ pub struct World {
     pub names: Vec<String>,
     /// The classes; none: `cleaned` and `dirty`.
     pub classes: Vec<String>,
+    /// Whether nobody knows what is on the test images.
+    pub unlabelled: bool,
 }
 
 /// What a setting, or some together, add to the accuracy.

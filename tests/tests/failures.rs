@@ -1,8 +1,10 @@
 //! Runs that fail, hang or take too long, and what becomes of the rest.
 
 use end_to_end::script::{Act, Rule};
+use rustix::process::Pid;
 
 use crate::bench::{Bench, Ran, is_long};
+use crate::killed::workers;
 
 /// A bench whose `[schedule]` says `schedule`, and whose worker does `act` with the run of seed 1 and
 /// batch size 32, so many times.
@@ -70,6 +72,36 @@ fn a_worker_that_hangs_is_ended_and_its_run_tried_again() {
     assert_eq!(result(&bench)["attempts"], 2);
 }
 
+/// As where the kernel holds it in a call to a driver: here somebody traces it, and does not look at its end. More than a
+/// minute: only where `SWEEP_TEST_LONG` is set.
+#[test]
+fn a_worker_that_nothing_can_end_is_given_up_and_its_run_tried_again() {
+    if !is_long() {
+        return;
+    }
+    let schedule = "retries = 1\nretry_delay = \"0s\"\nsilence_limit = \"5s\"";
+    let bench = with(schedule, Act::Deaf, Some(1));
+    let sweep = bench.start(&["run", "batch_size.toml"]);
+    let _deaf = bench.accept();
+    let [worker] = workers(sweep.pid())[..] else { panic!("one worker") };
+    trace(worker);
+    let ran = bench.wait(sweep);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = format!("was killed and does not end: the kernel holds process {worker} in a call");
+    assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    assert_eq!(result(&bench)["attempts"], 2);
+}
+
+/// Until this thread ends, nobody else hears that `process` has ended. See ptrace(2).
+#[expect(unsafe_code, reason = "nothing else speaks of it")]
+fn trace(process: Pid) {
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the arguments are those of the manual; nothing is written to.
+    let answer =
+        unsafe { libc::ptrace(libc::PTRACE_SEIZE, process.as_raw_nonzero().get(), none, none) };
+    assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// A worker that waits stops when it is asked; one that hears nothing is ended.
 #[test]
 fn when_the_time_of_the_sweep_is_over_its_runs_stay_open_and_the_next_one_goes_on() {
@@ -97,7 +129,8 @@ fn memory_that_ran_out_is_a_finding_and_tried_once_more_where_it_was_shared() {
     let bench = with("retries = 2", Act::OutOfMemory, Some(1));
     bench.change_script(|script| script.together = true);
     let ran = run(&bench, &["--devices", "cpu:2"], 0);
-    let said = "baseline seed 1: CUDA out of memory; it is tried again with the device for itself";
+    let said =
+        "baseline seed 1: CUDA out of memory; it is tried again with no other run on its device";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
     assert_eq!(result(&bench)["attempts"], 2);
 }

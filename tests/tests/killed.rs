@@ -71,67 +71,162 @@ fn lines(bench: &Bench, file: &str) -> usize {
     fs_err::read_to_string(bench.path(file)).unwrap_or_default().lines().count()
 }
 
-/// What a sweep killed at its point `at` was about to do; none when it has fewer points. Then gives the
-/// same command again, undisturbed, and finds what it should have been from the beginning.
-fn killed_at(at: u64, half: bool, table: &str, files: &BTreeMap<String, String>) -> Option<String> {
-    let bench = bench("[32, 64]", 1);
-    let mut command = bench.command(&RUN);
-    command
-        .env("LD_PRELOAD", beside_us("examples/libfaults.so"))
-        .env("FAULT_AT", at.to_string())
-        .env("FAULT_LOG", bench.path("fault"));
-    if half {
-        command.env("FAULT_HALF", "1");
+/// A sweep of two runs, and what it comes to where nobody disturbs it.
+struct Undisturbed {
+    /// Whether the worker trains both at once, and ends the second one first.
+    together: bool,
+    table: String,
+    files: BTreeMap<String, String>,
+}
+
+/// Where a sweep is killed.
+#[derive(Clone, Copy)]
+struct Fault {
+    at: u64,
+    /// Of those where files of such a name, or processes, are changed.
+    of: Option<&'static str>,
+    /// With half of what it was about to write.
+    half: bool,
+}
+
+impl Undisturbed {
+    fn new(together: bool) -> Self {
+        let bench = Self::bench(together);
+        let table = bench.sweep(&RUN).stdout;
+        let files = kept(&bench);
+        assert!(files.keys().any(|file| file.ends_with("submission.csv")), "{files:?}");
+        Self { together, table, files }
     }
-    let ran = bench.wait(Running::start(command));
-    if ran.code == 0 {
-        assert_eq!(ran.stdout, table);
-        return None;
+
+    fn bench(together: bool) -> Bench {
+        let bench = bench("[32, 64]", 1);
+        bench.script(|script| script.together = together);
+        bench
     }
-    let what = bench.read("fault").replace(bench.path("").to_str().unwrap(), "");
-    let place = || format!("point {at}, {what}: {}", ran.stderr);
-    assert_eq!(ran.code, 137, "{}", place());
-    let (done, begun) = (done(&bench), lines(&bench, "begun"));
-    let again = bench.sweep(&RUN);
-    assert_eq!((again.code, again.stdout.as_str()), (0, table), "{}{}", place(), again.stderr);
-    assert_eq!(different(&kept(&bench), files), [""; 0], "{}", place());
-    assert_eq!(
-        lines(&bench, "begun") - begun,
-        2 - done,
-        "what is done is not done again: {}",
-        place()
-    );
-    Some(what)
+
+    /// What a sweep killed at `fault` was about to do; none when it has no such point. Then gives the same command
+    /// again, undisturbed, and finds what it should have been from the beginning.
+    fn killed_at(&self, fault: Fault) -> Option<String> {
+        let bench = Self::bench(self.together);
+        let mut command = bench.command(&RUN);
+        command
+            .env("LD_PRELOAD", beside_us("examples/libfaults.so"))
+            .env("FAULT_AT", fault.at.to_string())
+            .env("FAULT_LOG", bench.path("fault"));
+        command.envs(fault.of.map(|of| ("FAULT_WHERE", of)));
+        if fault.half {
+            command.env("FAULT_HALF", "1");
+        }
+        let ran = bench.wait(Running::start(command));
+        if ran.code == 0 {
+            assert_eq!(ran.stdout, self.table);
+            return None;
+        }
+        let what = bench.read("fault").replace(bench.path("").to_str().unwrap(), "");
+        let place = || format!("point {}, {what}: {}", fault.at, ran.stderr);
+        assert_eq!(ran.code, 137, "{}", place());
+        let (done, begun) = (done(&bench), lines(&bench, "begun"));
+        let again = bench.sweep(&RUN);
+        assert_eq!((again.code, &again.stdout), (0, &self.table), "{}{}", place(), again.stderr);
+        assert_eq!(different(&kept(&bench), &self.files), [""; 0], "{}", place());
+        assert_eq!(
+            lines(&bench, "begun") - begun,
+            2 - done,
+            "what is done is not done again: {}",
+            place()
+        );
+        Some(what)
+    }
+
+    /// Kills it at every point.
+    fn killed_at_any_point(&self) {
+        let next = AtomicU64::new(1);
+        let points = Mutex::new(BTreeMap::new());
+        let work = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                let fault = Fault { at, of: None, half: false };
+                let Some(what) = self.killed_at(fault) else { break };
+                if what.starts_with("write") {
+                    self.killed_at(Fault { half: true, ..fault });
+                }
+                points.lock().unwrap().insert(at, what);
+            }
+        };
+        thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(work)));
+        let points = points.into_inner().unwrap();
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for what in points.values() {
+            *kinds.entry(what.split(' ').next().unwrap()).or_default() += 1;
+        }
+        eprintln!("killed at {} points: {kinds:?}", points.len());
+        // The one start of a worker may be passed by: how many points come before it differs by a few.
+        let sure = ["write", "sync", "rename", "remove"];
+        assert!(sure.iter().all(|kind| kinds.contains_key(kind)), "{kinds:?}");
+        assert!(points.len() > 50, "{points:?}");
+        let start = self.killed_at(Fault { at: 1, of: Some("start"), half: false });
+        assert_eq!(start.as_deref(), Some("start"));
+    }
 }
 
 #[test]
 fn killed_at_any_point_it_goes_on_where_it_stood() {
-    let undisturbed = bench("[32, 64]", 1);
-    let table = undisturbed.sweep(&RUN).stdout;
-    let files = kept(&undisturbed);
-    assert!(files.keys().any(|file| file.ends_with("submission.csv")), "{files:?}");
-    let next = AtomicU64::new(1);
-    let points = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::SeqCst);
-            let Some(what) = killed_at(at, false, &table, &files) else { break };
-            if what.starts_with("write") {
-                killed_at(at, true, &table, &files);
-            }
-            points.lock().unwrap().insert(at, what);
-        }
+    Undisturbed::new(false).killed_at_any_point();
+}
+
+#[test]
+fn killed_at_any_point_of_runs_that_train_together_it_goes_on_where_it_stood() {
+    Undisturbed::new(true).killed_at_any_point();
+}
+
+/// What the system was asked for, in order, where two runs train together. A machine that loses its power keeps of
+/// what was not synced whatever it likes.
+#[test]
+fn what_a_result_stands_on_is_safe_before_it_and_the_result_before_its_claim_is_let_go() {
+    let bench = Undisturbed::bench(true);
+    bench.write("trace", "");
+    let mut command = bench.command(&RUN);
+    command
+        .env("LD_PRELOAD", beside_us("examples/libfaults.so"))
+        .env("FAULT_TRACE", bench.path("trace"));
+    let ran = bench.wait(Running::start(command));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let text = bench.read("trace").replace(&format!("{}/", bench.path("").display()), "");
+    let text = text.replace(bench.path("").to_str().unwrap(), "").replace("results/", "");
+    let calls: Vec<&str> = text.lines().collect();
+    let after = |from: usize, call: &str| {
+        let found = calls[from..].iter().position(|made| *made == call);
+        from + found.unwrap_or_else(|| panic!("{call} after line {from} of\n{text}"))
     };
-    thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(work)));
-    let points = points.into_inner().unwrap();
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for what in points.values() {
-        *kinds.entry(what.split(' ').next().unwrap()).or_default() += 1;
+    let results =
+        calls.iter().filter_map(|call| call.strip_prefix("rename ")?.strip_suffix("/result.json"));
+    let folders: Vec<&str> = results.collect();
+    assert_eq!(folders.len(), 2, "{text}");
+    for folder in folders {
+        let result = after(0, &format!("rename {folder}/result.json"));
+        let mut last = 0;
+        for (at, call) in calls.iter().enumerate() {
+            let Some(file) = call.strip_prefix(&format!("rename {folder}/")) else { continue };
+            // Under either of its names.
+            let is_synced =
+                [format!("sync {folder}/.{file}.part"), format!("sync {folder}/{file}")];
+            let before = &calls[..result];
+            assert!(
+                before.iter().any(|call| is_synced.iter().any(|sync| sync == call)),
+                "{file}: {text}"
+            );
+            last = last.max(if at == result { 0 } else { at });
+        }
+        assert!(last > 0 && last < result, "{text}");
+        for folder in [folder, "runs"] {
+            assert!(after(last, &format!("sync {folder}")) < result, "{folder}: {text}");
+        }
+        let safe = after(result, &format!("sync {folder}"));
+        let run: serde_json::Value =
+            serde_json::from_str(&bench.read(&format!("results/{folder}/result.json"))).unwrap();
+        let claim = format!("remove .claims/runs/{}.json", run["run"].as_str().unwrap());
+        assert!(after(0, &claim) > safe, "{text}");
     }
-    eprintln!("killed at {} points: {kinds:?}", points.len());
-    // The one start of a worker may be passed by: how many points come before it differs by a few.
-    assert!(["write", "sync", "rename"].iter().all(|kind| kinds.contains_key(kind)), "{kinds:?}");
-    assert!(points.len() > 50, "{points:?}");
 }
 
 /// Kills whatever it likes of `sweeps` and their workers, once each after some time.

@@ -299,7 +299,8 @@ fn names_are_text_whatever_they_are() {
         let worse = Effect { batch_size: Some(8), add: -2.0, ..Effect::default() };
         let (names, classes) = (names.clone(), names.clone());
         let images = names.len() as u64;
-        let world = World { accuracy: 1.2, effects: vec![worse], images, names, classes };
+        let effects = vec![worse];
+        let world = World { accuracy: 1.2, effects, images, names, classes, unlabelled: false };
         script.world = Some(world);
     });
     let ran = bench.sweep(&["run", "names.toml"]);

@@ -202,6 +202,37 @@ fn seeds_are_spent_where_the_verdict_is_open() {
     assert_eq!(seeds("32"), seeds("64"), "the baseline has as many as the row with most");
 }
 
+/// What such a worker says of a run is a score, and not which images it was right on.
+#[test]
+fn seeds_are_spent_by_scores_where_images_are_not_told() {
+    let bench = Bench::new();
+    bench.write("seeds.toml", SIZES_UNTIL_DECIDED);
+    let said = ran(&bench, &["run", "seeds.toml"]);
+    insta::assert_snapshot!(said.stdout);
+    let plan = plan_json(&bench, "seeds");
+    for row in plan["rows"].as_array().unwrap().iter().filter(|row| row["baseline"] == false) {
+        let seeds = row["runs"].as_array().unwrap().len();
+        let stopped = row["stopped"].as_str().unwrap();
+        assert!(stopped == "decided" || stopped == "at_most" && seeds == 12, "{row}");
+    }
+}
+
+/// Without labelled test images there is nothing else to show than what levels were chosen by.
+#[test]
+fn a_chain_on_validation_images_alone_says_that_it_shows_what_it_chose_by() {
+    let bench = bench();
+    fs_err::remove_dir_all(bench.path("data/test")).unwrap();
+    bench.write("data/test/0000.jpg", "x");
+    bench.change_script(|script| {
+        script.world = script.world.take().map(|world| World { unlabelled: true, ..world });
+    });
+    chain(&bench, "");
+    let said = ran(&bench, &["run", "chain.toml"]).stdout;
+    let warning = "levels were chosen by the scores that stand here.";
+    let table = said.find("| factor").unwrap();
+    assert!(said.find(warning).is_some_and(|at| at < table), "{said}");
+}
+
 #[test]
 fn a_grid_has_every_combination_and_shows_interactions() {
     let bench = Bench::new();

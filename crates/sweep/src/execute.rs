@@ -248,7 +248,9 @@ impl Execution<'_> {
     fn listen(&mut self, inbox: &Receiver<Message>) -> Result<Option<Message>, ExecuteError> {
         loop {
             let now = Instant::now();
-            self.stations.iter_mut().for_each(|station| station.hurry(now));
+            if let Some(stuck) = self.stations.iter_mut().find_map(|station| station.hurry(now)) {
+                return Ok(Some((stuck, Heard::Ended).into()));
+            }
             self.claims.beat(now);
             if self.until.is_some_and(|until| until <= now) {
                 self.until = None;
@@ -278,7 +280,8 @@ impl Execution<'_> {
         if !self.stations.iter().any(Station::has_worker) {
             return;
         }
-        self.stations.iter().for_each(Station::kill);
+        let now = Instant::now();
+        self.stations.iter_mut().for_each(|station| station.kill(now));
         let until = Instant::now() + LAST_BREATH;
         while self.stations.iter().any(Station::has_worker) {
             match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {

@@ -404,14 +404,14 @@ fn in_world(world: &World, order: &RunOrder) -> (Predictions, Evaluation, Option
             let predicted = if right { label } else { (label + 1) % count as u32 };
             let mut probabilities = vec![0.25 / (count - 1) as f32; classes.len()];
             probabilities[predicted as usize] = 0.75;
-            let label = Some(label);
+            let label = Some(label).filter(|_| set != ImageSet::Test || !world.unlabelled);
             images.push(Prediction { set, fold: None, image, label, predicted, probabilities });
         }
         Evaluation { images: world.images, correct, loss: 0.5 }
     };
     let test = tell(ImageSet::Test, "test", on_test);
     let validation = tell(ImageSet::Validation, "train", on_validation);
-    (Predictions { classes, images }, validation, Some(test))
+    (Predictions { classes, images }, validation, Some(test).filter(|_| !world.unlabelled))
 }
 
 /// A number from 0 to 1 that follows from these words alone (FNV-1a, and a finish that spreads it).

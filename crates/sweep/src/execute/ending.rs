@@ -96,7 +96,7 @@ impl Execution<'_> {
         let next = match again.next {
             Next::In(wait) if wait.is_zero() => "it is tried again".to_owned(),
             Next::In(wait) => format!("it is tried again in {}", humantime::format_duration(wait)),
-            Next::Alone => "it is tried again with the device for itself".to_owned(),
+            Next::Alone => "it is tried again with no other run on its device".to_owned(),
             Next::WithNextSweep | Next::WhenMended => "it stays open".to_owned(),
         };
         if let Some(attempt) = self.stations[slot].close(run) {

@@ -33,6 +33,8 @@ struct Before {
     /// What was free when it started, where it had the GPU for itself.
     free: Option<u64>,
     ended: Option<Instant>,
+    /// Whether it was seen, within our patience, that it had not given back all.
+    kept: bool,
 }
 
 /// Whether a worker may start.
@@ -55,7 +57,7 @@ impl<'a> Memory<'a> {
         // One that answers no more is for the worker to find out.
         let Ok(free) = memory.driver.free(gpu) else { return May::Start(None) };
         let now = Instant::now();
-        let before = self.workers.get(&slot).copied().filter(|_| alone);
+        let before = self.workers.get_mut(&slot).filter(|_| alone);
         let kept = before.map_or(Kept::Nothing, |before| before.keeps(free, now));
         let [shown, wanted] = [free, memory.wanted].map(ByteSize::b);
         let home = &spec.home;
@@ -70,7 +72,7 @@ impl<'a> Memory<'a> {
             Kept::Nothing | Kept::ForGood(_) => {
                 self.waiting.remove(&slot);
                 let free = alone.then_some(free);
-                self.workers.insert(slot, Before { free, ended: None });
+                self.workers.insert(slot, Before { free, ended: None, kept: false });
                 return May::Start(kept.remark(home));
             }
         };
@@ -115,25 +117,28 @@ impl Kept {
 }
 
 impl Before {
-    /// What it seems to keep at `now`, when so many bytes are free.
-    fn keeps(self, free: u64, now: Instant) -> Kept {
+    /// What it seems to keep at `now`, when so many bytes are free. Where nobody looked while it had time to give them
+    /// back, anybody may have taken them since.
+    fn keeps(&mut self, free: u64, now: Instant) -> Kept {
         let kept = self.free.map_or(0, |before| before.saturating_sub(free));
         match self.ended {
-            Some(ended) if kept > SLACK => match now.duration_since(ended) < PATIENCE {
-                true => Kept::ForNow(kept),
-                false => Kept::ForGood(kept),
-            },
+            Some(ended) if kept > SLACK && now.duration_since(ended) < PATIENCE => {
+                self.kept = true;
+                Kept::ForNow(kept)
+            }
+            Some(_) if kept > SLACK && self.kept => Kept::ForGood(kept),
             _ => Kept::Nothing,
         }
     }
 }
 
-/// Whoever computes on a GPU besides our own workers, when its memory ran out; none where nobody is seen, or
-/// where the driver tells the numbers of another container's processes, ours among them.
+/// Whoever computes on a GPU besides our own workers, with more than a monitor of the driver's needs, when its memory
+/// ran out; none where nobody is seen, or where the driver tells the numbers of another container's processes, ours among them.
 fn others(processes: &[GpuProcess], is_ours: impl Fn(u32) -> bool) -> Vec<&GpuProcess> {
     let (ours, others): (Vec<_>, Vec<_>) =
         processes.iter().partition(|process| is_ours(process.pid));
-    if ours.is_empty() { Vec::new() } else { others }
+    let counts = |other: &&GpuProcess| other.memory.is_none_or(|bytes| bytes > SLACK);
+    if ours.is_empty() { Vec::new() } else { others.into_iter().filter(counts).collect() }
 }
 
 /// `process 42 with 76.0 GiB, process 43`
@@ -152,10 +157,10 @@ mod tests {
     #[test]
     fn what_a_worker_had_is_waited_for_but_not_for_ever() {
         let now = Instant::now();
-        let before = |free, ended| Before { free, ended };
+        let before = |free, ended| Before { free, ended, kept: true };
         let later = now + PATIENCE;
         const GIB: u64 = 1 << 30;
-        for (before, free, at, expected) in [
+        for (mut before, free, at, expected) in [
             (before(Some(80 * GIB), Some(now)), 70 * GIB, now, Kept::ForNow(10 * GIB)),
             (before(Some(80 * GIB), Some(now)), 70 * GIB, later, Kept::ForGood(10 * GIB)),
             (before(Some(80 * GIB), Some(now)), 80 * GIB - SLACK, now, Kept::Nothing),
@@ -166,6 +171,10 @@ mod tests {
         ] {
             assert_eq!(before.keeps(free, at), expected, "{before:?} {free}");
         }
+        let mut unseen = Before { kept: false, ..before(Some(80 * GIB), Some(now)) };
+        assert_eq!(unseen.keeps(70 * GIB, later), Kept::Nothing, "anybody's");
+        assert_eq!(unseen.keeps(70 * GIB, now), Kept::ForNow(10 * GIB));
+        assert_eq!(unseen.keeps(70 * GIB, later), Kept::ForGood(10 * GIB));
         assert_eq!(Kept::ForNow(GIB).remark("cuda 1"), None);
         assert_eq!(
             Kept::ForGood(10 * GIB).remark("cuda 1").unwrap(),
@@ -177,7 +186,8 @@ mod tests {
     #[test]
     fn others_are_told_apart_where_our_own_are_seen() {
         let process = |pid| GpuProcess { pid, memory: (pid == 7).then_some(1 << 30) };
-        let all = [process(7), process(8), process(9)];
+        let monitor = GpuProcess { pid: 6, memory: Some(12 << 20) };
+        let all = [monitor, process(7), process(8), process(9)];
         let seen = |ours: &[u32]| words(&others(&all, |pid| ours.contains(&pid)));
         assert_eq!(seen(&[8]), "process 7 with 1.0 GiB, process 9");
         assert_eq!(seen(&[7, 8, 9]), "");

@@ -66,7 +66,7 @@ impl Execution<'_> {
             }
             Effect::Kill(slot) => {
                 self.progress.activity(slot, &Activity::Nothing);
-                self.stations[slot].kill();
+                self.stations[slot].kill(Instant::now());
             }
             Effect::SetAside(device, why) => {
                 self.progress.set_aside(&self.devices[device], &why);

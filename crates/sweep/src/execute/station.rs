@@ -19,11 +19,16 @@ const LAST_LINES: usize = 10;
 /// How long a worker may take to end when it was let go, and again when it was asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a worker may take to end when it was killed: one with much of a GPU's memory takes a while, and one that
+/// the kernel holds in a call to a driver or a file system ends with that call, if it ever does.
+const LAST_BREATH: Duration = Duration::from_secs(60);
+
 /// What comes next for a worker that was let go and does not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Push {
     Terminate,
     Kill,
+    GiveUp,
 }
 
 /// When it comes.
@@ -45,8 +50,13 @@ impl Leaving {
             Push::Terminate => {
                 (Some(Push::Terminate), Some(Self { next: Push::Kill, at: now + PATIENCE }))
             }
-            Push::Kill => (Some(Push::Kill), None),
+            Push::Kill => (Some(Push::Kill), Some(Self::killed(now))),
+            Push::GiveUp => (Some(Push::GiveUp), None),
         }
+    }
+
+    fn killed(now: Instant) -> Self {
+        Self { next: Push::GiveUp, at: now + LAST_BREATH }
     }
 }
 
@@ -107,21 +117,26 @@ impl Station {
         self.leaving.map(|leaving| leaving.at)
     }
 
-    /// Hurries a worker that was let go long ago.
-    pub(super) fn hurry(&mut self, now: Instant) {
-        let (Some(worker), Some(leaving)) = (&self.worker, self.leaving) else { return };
+    /// Hurries a worker that was let go long ago. One that nothing can end is to pass for ended: which.
+    pub(super) fn hurry(&mut self, now: Instant) -> Option<WorkerId> {
+        let (Some(worker), Some(leaving)) = (&mut self.worker, self.leaving) else { return None };
         let (push, next) = leaving.push(now);
         self.leaving = next;
-        match push {
-            None => {}
-            Some(Push::Terminate) => worker.terminate(),
-            Some(Push::Kill) => worker.kill(),
+        match push? {
+            Push::Terminate => worker.terminate(),
+            Push::Kill => worker.kill(),
+            Push::GiveUp => {
+                worker.give_up();
+                return Some(worker.id());
+            }
         }
+        None
     }
 
-    pub(super) fn kill(&self) {
+    pub(super) fn kill(&mut self, now: Instant) {
         if let Some(worker) = &self.worker {
             worker.kill();
+            self.leaving = Some(Leaving::killed(now));
         }
     }
 
@@ -187,18 +202,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_leave_is_asked_and_then_killed() {
+    fn who_does_not_leave_is_asked_and_then_killed_and_then_given_up() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut leaving = Some(Leaving::since(start));
         let mut pushed = Vec::new();
-        for second in 0..60 {
+        for second in 0..100 {
             let Some(now) = leaving else { break };
             let (push, next) = now.push(after(second));
             pushed.extend(push.map(|push| (second, push)));
             leaving = next;
         }
-        assert_eq!(pushed, [(10, Push::Terminate), (20, Push::Kill)]);
+        assert_eq!(pushed, [(10, Push::Terminate), (20, Push::Kill), (80, Push::GiveUp)]);
         assert_eq!(leaving, None);
     }
 }

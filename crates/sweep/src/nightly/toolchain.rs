@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::gpus::Driver;
+use crate::open_files;
 use crate::worker::{Probe, Program};
 
 /// Everything known of what computes, besides the sweeps themselves.
@@ -174,7 +175,9 @@ fn hash(file: &Path) -> std::io::Result<String> {
 
 /// What is checked out in `folder`.
 fn described(folder: &Path) -> Option<String> {
-    let git = std::process::Command::new("git")
+    let mut git = std::process::Command::new("git");
+    open_files::as_given(&mut git);
+    let git = git
         .arg("-C")
         .arg(folder)
         .args(["describe", "--always", "--dirty", "--tags"])

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::open_files;
+
 /// What `command` says and how it ends, unless that takes longer than `limit`: then it is killed.
 ///
 /// # Errors
 /// When it does not start, or takes too long.
 pub fn answer(command: &mut Command, limit: Duration) -> io::Result<Output> {
+    open_files::as_given(command);
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

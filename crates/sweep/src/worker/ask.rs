@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::{Line, Lines, Program};
 use crate::exit::{self, Ends};
+use crate::open_files;
 
 /// A worker that does not answer.
 #[derive(Debug, Error, Diagnostic)]
@@ -35,7 +36,9 @@ impl Program {
     pub fn ask(&self, order: Order) -> Result<Vec<Event>, AskError> {
         let broken = |cause: String| AskError { program: self.path().into(), cause };
         let io = |error: io::Error| broken(error.to_string());
-        let mut child = Command::new(self.path())
+        let mut command = Command::new(self.path());
+        open_files::as_given(&mut command);
+        let mut child = command
             .args(["--device", "cpu"])
             .env("RUST_LOG", "off")
             .stdin(Stdio::piped())

@@ -101,14 +101,24 @@ fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> Option<Found> {
             pidfd_send_signal(&process, Signal::KILL).ok()?;
             Some(Found::Killed(process))
         }
-        // While a process goes from one program to the next it has no environment for a moment: the kernel puts
-        // that into its new memory last. Whoever has not had one in all the tries has none. What is part of the
-        // kernel, or only waits to be reaped, has no program either.
+        // What is part of the kernel, or only waits to be reaped, has no program.
         None if environment.is_empty() && fs_err::read_link(format!("/proc/{pid}/exe")).is_ok() => {
-            Some(Found::Unclear)
+            let stat = fs_err::read(format!("/proc/{pid}/stat")).ok()?;
+            match is_between_programs(&String::from_utf8_lossy(&stat)) {
+                true => Some(Found::Unclear),
+                false => Some(Found::Another),
+            }
         }
         _ => Some(Found::Another),
     }
+}
+
+/// Whether a process with such a `/proc/PID/stat` goes from one program to the next. Then it has no environment for a
+/// moment: the kernel says last where in the new memory it ends, in field 51, which is not 0 where there is an empty
+/// one. See proc_pid_stat(5).
+fn is_between_programs(stat: &str) -> bool {
+    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split_whitespace());
+    fields.and_then(|mut fields| fields.nth(51 - 3)) == Some("0")
 }
 
 /// The mark in an environment.
@@ -161,9 +171,16 @@ mod tests {
         }
     }
 
-    /// As one looks that is between two programs.
     #[test]
-    fn who_has_no_environment_is_looked_at_again() {
+    fn who_is_between_programs_has_no_end_of_an_environment_yet() {
+        let stat = |end: u64| format!("7 (a ) b) R 1 2{} {end} 0\n", " 5".repeat(45));
+        assert!(is_between_programs(&stat(0)));
+        assert!(!is_between_programs(&stat(140_722_843_869_183)));
+        assert!(!is_between_programs("7 (cat"));
+    }
+
+    #[test]
+    fn only_who_carries_the_mark_is_killed_and_nobody_is_waited_for_that_has_no_environment() {
         let started = |clear: bool, mark: Option<&str>| {
             let mut command = Command::new("cat");
             if clear {
@@ -173,7 +190,7 @@ mod tests {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
         };
         for (clear, mark, expected) in [
-            (true, None, "unclear"),
+            (true, None, "another"),
             (true, Some("a"), "killed"),
             (true, Some("b"), "another"),
             (false, None, "another"),

@@ -55,6 +55,7 @@ pub struct Worker {
     group: Pid,
     /// Dropped to close stdin.
     orders: Option<Sender<Order<Config>>>,
+    is_given_up: bool,
 }
 
 impl Worker {
@@ -91,7 +92,7 @@ impl Worker {
         read(stdout, stderr, id, to, &done);
         wait_for_end(group, (id, mark), to.clone(), readers_done);
         let orders = child.stdin.take().map(write_orders);
-        Ok(Self { id, child, group, orders })
+        Ok(Self { id, child, group, orders, is_given_up: false })
     }
 
     /// Which one it is.
@@ -127,13 +128,30 @@ impl Worker {
         let _ = rustix::process::kill_process_group(self.group, signal);
     }
 
-    /// How it ended; to be called after [`Heard::Ended`].
+    /// From now on nobody waits for its end: it was killed long ago.
+    pub fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// How it ended; to be called after [`Heard::Ended`], or [`Worker::give_up`].
     pub fn reap(mut self) -> Ending {
-        match self.child.wait() {
-            Ok(status) => Ending {
+        let status = match self.is_given_up {
+            true => self.child.try_wait(),
+            false => self.child.wait().map(Some),
+        };
+        match status {
+            Ok(Some(status)) => Ending {
                 how: describe(status),
                 was_asked: status.signal() == Some(signal_hook::consts::SIGTERM),
             },
+            Ok(None) => {
+                let how = format!(
+                    "was killed and does not end: the kernel holds process {} in a call, as when a driver or \
+                     a file system hangs",
+                    self.child.id()
+                );
+                Ending { how, was_asked: false }
+            }
             Err(error) => {
                 let how = format!("ended, and nobody knows how: {error}");
                 Ending { how, was_asked: false }

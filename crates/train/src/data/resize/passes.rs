@@ -78,35 +78,71 @@ fn flatten_rows(from: &[u8], width: usize, taps: &Taps, to: &mut [u8]) {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_unpacklo_epi32, _mm256_add_epi32,
-        _mm256_castsi256_si128, _mm256_cvtepu8_epi32, _mm256_extracti128_si256, _mm256_mullo_epi32,
-        _mm256_packs_epi32, _mm256_packus_epi16, _mm256_set1_epi32, _mm256_srai_epi32,
+        __m128i, __m256i, _mm_cvtsi128_si32, _mm_set_epi64x, _mm256_add_epi32,
+        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_packs_epi32,
+        _mm256_packus_epi16, _mm256_set_epi8, _mm256_set_m128i, _mm256_set1_epi32,
+        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32,
     };
 
     use super::{HALF, PRECISION, Taps, flatten_rows, narrow_rows};
 
-    /// Two rows at once, a pixel of each in four lanes; the fourth is another pixel's and dropped.
+    /// A weight has too many bits for products of 16 by 16: so many of them are summed by themselves.
+    const LOW: u32 = 12;
+
+    /// What is loaded of a row for four of its pixels.
+    const LOADED: usize = 16;
+
+    /// The weights of four pixels in a row, two to a number, as low and as high bits.
+    #[derive(Clone, Copy)]
+    struct Four {
+        low: [i32; 2],
+        high: [i32; 2],
+    }
+
+    impl Four {
+        fn of(weights: &[i32]) -> Self {
+            let weight = |at: usize| weights.get(at).copied().unwrap_or(0);
+            let two = |one: i32, other: i32| one & 0xffff | other << 16;
+            let both = |of: fn(i32) -> i32| {
+                [two(of(weight(0)), of(weight(1))), two(of(weight(2)), of(weight(3)))]
+            };
+            Self {
+                low: both(|weight| weight & ((1 << LOW) - 1)),
+                high: both(|weight| weight >> LOW),
+            }
+        }
+    }
+
+    /// Two rows at once, four pixels of each at a time; what lies behind them has no weight.
     #[target_feature(enable = "avx2")]
     pub(super) fn narrow(from: &[u8], width: usize, taps: &Taps, to: &mut [u8]) {
         let (length, new_length) = (3 * width, 3 * taps.first.len());
-        // The last rows are left to the plain pass: there, the fourth lane may lie behind the image.
-        let pairs = (to.len() / new_length).saturating_sub(1) / 2;
+        let columns: Vec<(usize, Vec<Four>)> = taps
+            .iter()
+            .map(|(first, weights)| (3 * first, weights.chunks(4).map(Four::of).collect()))
+            .collect();
+        let ends = columns.iter().map(|(first, fours)| first + 12 * fours.len() + LOADED - 12);
+        let reach = ends.max().unwrap_or(0);
+        // The last rows are left to the plain pass where what is loaded would lie behind the image.
+        let rows = to.len() / new_length;
+        let whole =
+            (0..=rows).rev().find(|&rows| rows == 0 || (rows - 1) * length + reach <= from.len());
+        let pairs = whole.unwrap_or(0) / 2;
         let (paired, rest) = to.split_at_mut(2 * pairs * new_length);
         for (pair, to) in paired.chunks_exact_mut(2 * new_length).enumerate() {
             let upper = &from[2 * pair * length..];
             let lower = &upper[length..];
             let (to_upper, to_lower) = to.split_at_mut(new_length);
             let to = to_upper.chunks_exact_mut(3).zip(to_lower.chunks_exact_mut(3));
-            for ((first, weights), (to_upper, to_lower)) in taps.iter().zip(to) {
-                let span = 3 * first..3 * (first + weights.len()) + 1;
-                let mut sums = _mm256_set1_epi32(HALF);
-                let pixels = upper[span.clone()].windows(4).zip(lower[span].windows(4)).step_by(3);
-                for ((upper, lower), &weight) in pixels.zip(weights) {
-                    let pixels = _mm_unpacklo_epi32(lanes(upper), lanes(lower));
-                    let products =
-                        _mm256_mullo_epi32(_mm256_cvtepu8_epi32(pixels), _mm256_set1_epi32(weight));
-                    sums = _mm256_add_epi32(sums, products);
+            for ((first, fours), (to_upper, to_lower)) in columns.iter().zip(to) {
+                let (mut low, mut high) = (_mm256_set1_epi32(HALF), _mm256_setzero_si256());
+                for (four, at) in fours.iter().zip((*first..).step_by(12)) {
+                    let pixels = _mm256_set_m128i(loaded(&lower[at..]), loaded(&upper[at..]));
+                    let pixels = [channels(pixels, 0), channels(pixels, 6)];
+                    low = _mm256_add_epi32(low, products(pixels, four.low));
+                    high = _mm256_add_epi32(high, products(pixels, four.high));
                 }
+                let sums = _mm256_add_epi32(low, _mm256_slli_epi32::<{ LOW as i32 }>(high));
                 let sums = _mm256_srai_epi32::<{ PRECISION as i32 }>(sums);
                 let words = _mm256_packs_epi32(sums, sums);
                 let bytes = _mm256_packus_epi16(words, words);
@@ -119,15 +155,67 @@ mod avx2 {
         narrow_rows(&from[2 * pairs * length..], width, taps, rest);
     }
 
+    /// The first bytes as they lie.
+    #[target_feature(enable = "avx2")]
+    fn loaded(bytes: &[u8]) -> __m128i {
+        let (whole, _) = bytes[..LOADED].as_chunks::<8>();
+        _mm_set_epi64x(i64::from_le_bytes(whole[1]), i64::from_le_bytes(whole[0]))
+    }
+
+    /// In each half, of the two pixels from byte `at` on: both reds, both greens, both blues, and nothing.
+    #[target_feature(enable = "avx2")]
+    fn channels(pixels: __m256i, at: i8) -> __m256i {
+        let (r, g, b) = (at, at + 1, at + 2);
+        let order = _mm256_set_epi8(
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            b + 3,
+            -1,
+            b,
+            -1,
+            g + 3,
+            -1,
+            g,
+            -1,
+            r + 3,
+            -1,
+            r, // lower
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            b + 3,
+            -1,
+            b,
+            -1,
+            g + 3,
+            -1,
+            g,
+            -1,
+            r + 3,
+            -1,
+            r,
+        );
+        _mm256_shuffle_epi8(pixels, order)
+    }
+
+    /// What four pixels add to the sum of each channel.
+    #[target_feature(enable = "avx2")]
+    fn products(pixels: [__m256i; 2], weights: [i32; 2]) -> __m256i {
+        let [one, other] = [0, 1].map(|at| (pixels[at], weights[at]));
+        _mm256_add_epi32(
+            _mm256_madd_epi16(one.0, _mm256_set1_epi32(one.1)),
+            _mm256_madd_epi16(other.0, _mm256_set1_epi32(other.1)),
+        )
+    }
+
     #[target_feature(enable = "avx2")]
     pub(super) fn flatten(from: &[u8], width: usize, taps: &Taps, to: &mut [u8]) {
         flatten_rows(from, width, taps, to);
-    }
-
-    /// Four bytes as they lie.
-    #[target_feature(enable = "avx2")]
-    fn lanes(bytes: &[u8]) -> std::arch::x86_64::__m128i {
-        _mm_cvtsi32_si128(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 }
 

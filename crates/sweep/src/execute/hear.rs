@@ -21,8 +21,13 @@ impl Execution<'_> {
             Heard::Line(Line::Breach(what)) => self.tell(Event::Breach(slot, what)),
             Heard::Line(Line::Event(event)) => self.hear_event(slot, *event),
             Heard::Ended => {
-                let Ending { how, was_asked } = self.stations[slot].reap()?;
+                let Ending { how, was_asked, is_stuck } = self.stations[slot].reap()?;
                 self.memory.ended(slot);
+                if is_stuck {
+                    // Why it was killed was told then.
+                    let how = how.lines().next().unwrap_or_default();
+                    self.progress.say(&format!("{}: the worker {how}", self.slots[slot].name));
+                }
                 self.tell(match was_asked {
                     true => Event::Dismissed(slot, how),
                     false => Event::Ended(slot, how),

@@ -148,15 +148,15 @@ impl Station {
             log.write_all(self.last_words.make_contiguous())?;
         }
         self.leaving = None;
-        let Ending { how, was_asked } = match self.worker.take() {
+        let Ending { how, was_asked, is_stuck } = match self.worker.take() {
             Some(worker) => worker.reap(),
-            None => Ending { how: "is gone".to_owned(), was_asked: false },
+            None => Ending { how: "is gone".to_owned(), was_asked: false, is_stuck: false },
         };
         let said = String::from_utf8_lossy(self.last_words.make_contiguous()).into_owned();
         let lines: Vec<&str> = said.trim_end().lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
         let how = if last.is_empty() { how } else { format!("{how}; its last words:\n{last}") };
-        Ok(Ending { how, was_asked })
+        Ok(Ending { how, was_asked, is_stuck })
     }
 
     /// Takes down what the worker says on stderr: in the log of every attempt under way, since nobody

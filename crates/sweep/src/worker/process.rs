@@ -143,6 +143,7 @@ impl Worker {
             Ok(Some(status)) => Ending {
                 how: describe(status),
                 was_asked: status.signal() == Some(signal_hook::consts::SIGTERM),
+                is_stuck: false,
             },
             Ok(None) => {
                 let how = format!(
@@ -150,11 +151,11 @@ impl Worker {
                      a file system hangs",
                     self.child.id()
                 );
-                Ending { how, was_asked: false }
+                Ending { how, was_asked: false, is_stuck: true }
             }
             Err(error) => {
                 let how = format!("ended, and nobody knows how: {error}");
-                Ending { how, was_asked: false }
+                Ending { how, was_asked: false, is_stuck: false }
             }
         }
     }
@@ -168,6 +169,8 @@ pub struct Ending {
     /// Whether its end was the signal by which processes are asked to end. No crash looks like that: a batch
     /// system that cancels a job, or an administrator, sends it, mostly to us as well.
     pub was_asked: bool,
+    /// Whether it has not ended at all, and was given up.
+    pub is_stuck: bool,
 }
 
 /// The rest of "the worker ...".

@@ -62,7 +62,7 @@ fn scores() -> Result<(), LevelError> {
         let external = single(points)?;
         let right = match external.is_count() {
             true => external.right().to_string(),
-            false => format!("none of {IMAGES}"),
+            false => format!("no number of {IMAGES}"),
         };
         if let Some(interval) = score(&Level::External(external), 0.95).interval {
             let (low, high) = (1e5 * interval.low, 1e5 * interval.high);

@@ -89,7 +89,7 @@ pub enum Command {
     /// Make data
     #[command(subcommand)]
     Data(Data),
-    /// Get, show, check and convert weights files
+    /// Get, list, check and convert weights files
     #[command(subcommand)]
     Weights(Weights),
     /// Print what a pretrained backbone makes of images

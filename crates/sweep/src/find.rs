@@ -52,10 +52,11 @@ pub struct Place {
 #[derive(Debug, Error, Diagnostic)]
 pub enum FindError {
     /// Nothing is called so.
-    #[error("there is no sweep, row or run `{wanted}` in {}", results.display())]
+    #[error("there is no row or run `{wanted}` in {}", results.display())]
     #[diagnostic(help(
         "a run is named by the beginning of its id, its folder, its slug, or its row and seed as in \
-         batch_size:batch_size=16:3; `sweep status` lists the sweeps, `sweep report --format csv` all runs"
+         batch_size:batch_size=16:3, and a row without the seed; `sweep status` lists the sweeps, `sweep report \
+         --format csv` all runs"
     ))]
     Nothing {
         /// As it was asked for.

@@ -4,7 +4,7 @@ mod answer;
 
 use std::fmt;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,11 +101,10 @@ impl fmt::Display for Process {
     }
 }
 
-/// When this machine was started, by the clock as it goes now; none when that is off by more than clocks can tell.
-pub fn booted() -> Option<SystemTime> {
-    // Counted while the machine sleeps too. See clock_gettime(2).
+/// How long ago this machine was started, the time included in which it slept. See clock_gettime(2).
+pub fn uptime() -> Duration {
     let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    SystemTime::now().checked_sub(Duration::try_from(uptime).ok()?)
+    Duration::try_from(uptime).unwrap_or(Duration::MAX)
 }
 
 /// When a process started that has not ended, in clock ticks since the machine did; none when it has.

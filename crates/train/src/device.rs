@@ -1,10 +1,13 @@
 //! The device that a worker computes on.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::io;
+use std::path::PathBuf;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use tch::{Cuda, Device};
 
+use crate::loaded::libraries;
 use crate::native::{Tf32, arithmetic};
 
 /// A device that was asked for and cannot be had. There is no fallback: a run on another device than
@@ -29,6 +32,17 @@ pub enum DeviceError {
          (nvidia-smi), or use --device cpu"
     )]
     Nameless,
+    /// The system does not tell what is loaded.
+    #[error("what libraries are loaded cannot be read")]
+    Loaded(#[source] io::Error),
+    /// A library has no version, by which features are told apart.
+    #[error("{} does not say its version: install libtorch and CUDA anew, or use --device cpu", file.display())]
+    Versionless {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        source: libloading::Error,
+    },
     /// The GPU cannot be set up.
     #[error("libtorch cannot set up the GPU")]
     Torch(#[from] tch::TchError),
@@ -120,38 +134,52 @@ pub fn describe(device: Device, threads: usize) -> String {
 /// differ in their last bits, and a run repeated shall give the same.
 ///
 /// # Errors
-/// When the driver does not say what GPU it is.
+/// When the driver does not say what GPU it is, or a library not which version it has.
 pub fn rounding(device: Device) -> Result<String, DeviceError> {
     let cpu = arithmetic();
     let Device::Cuda(_) = device else { return Ok(cpu) };
     let gpu = gpu_name().ok_or(DeviceError::Nameless)?;
     // The host's instructions have no part in it.
     let libtorch = cpu.split(", ").next().unwrap_or_default();
-    Ok(format!("{gpu}, {libtorch}, {}", gpu_libraries()))
+    Ok(format!("{gpu}, {libtorch}, {}", gpu_libraries()?))
 }
 
-/// The versions of the libraries that libtorch computes with on GPUs, such as `CUDA 13000, cuDNN 91002`. One that is not
-/// there as a library is part of libtorch, whose version says which it is.
+/// The versions of the libraries that libtorch computes with on GPUs, such as `cudart 13000, cudnn 91002, cublasLt 130000`.
+/// One that is not loaded is part of libtorch, whose version says which it is.
 /// <https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART____VERSION.html>,
-/// <https://docs.nvidia.com/deeplearning/cudnn/backend/latest/api/cudnn-graph-library.html>
-fn gpu_libraries() -> String {
+/// <https://docs.nvidia.com/deeplearning/cudnn/backend/latest/api/cudnn-graph-library.html>,
+/// <https://docs.nvidia.com/cuda/cublas/#cublasltgetversion>
+fn gpu_libraries() -> Result<String, DeviceError> {
     type Runtime = unsafe extern "C" fn(*mut c_int) -> c_int;
-    type Cudnn = unsafe extern "C" fn() -> usize;
-    let loaded = Library::this();
-    // SAFETY: the signatures are those of the libraries' manuals.
-    #[expect(unsafe_code, reason = "the libraries speak C")]
-    let (runtime, cudnn) = unsafe {
-        let mut version = 0;
-        let runtime = loaded.get::<Runtime>(b"cudaRuntimeGetVersion\0").ok();
-        let runtime = runtime.filter(|runtime| runtime(&raw mut version) == 0).map(|_| version);
-        (runtime, loaded.get::<Cudnn>(b"cudnnGetVersion\0").ok().map(|cudnn| cudnn()))
+    type Plain = unsafe extern "C" fn() -> usize;
+    let loaded = libraries().map_err(DeviceError::Loaded)?;
+    let version = |stem: &str, function: &[u8]| -> Result<String, DeviceError> {
+        let is_it = |file: &&PathBuf| {
+            let name = file.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(&format!("lib{stem}.so")))
+        };
+        let Some(file) = loaded.iter().find(is_it) else { return Ok(format!("{stem} libtorch's")) };
+        let odd = |source| DeviceError::Versionless { file: file.clone(), source };
+        // SAFETY: it is loaded already, and the signatures are those of the libraries' manuals.
+        #[expect(unsafe_code, reason = "the libraries speak C")]
+        let version = unsafe {
+            let library = Library::open(Some(file), RTLD_NOW).map_err(odd)?;
+            if stem == "cudart" {
+                let mut version = 0;
+                let _ = library.get::<Runtime>(function).map_err(odd)?(&raw mut version);
+                version.to_string()
+            } else {
+                library.get::<Plain>(function).map_err(odd)?().to_string()
+            }
+        };
+        Ok(format!("{stem} {version}"))
     };
-    let known = |version: Option<String>| version.unwrap_or_else(|| "libtorch's".to_owned());
-    format!(
-        "CUDA {}, cuDNN {}",
-        known(runtime.map(|version| version.to_string())),
-        known(cudnn.map(|version| version.to_string()))
-    )
+    let versions = [
+        version("cudart", b"cudaRuntimeGetVersion\0")?,
+        version("cudnn", b"cudnnGetVersion\0")?,
+        version("cublasLt", b"cublasLtGetVersion\0")?,
+    ];
+    Ok(versions.join(", "))
 }
 
 /// The name of the first GPU as the driver gives it. libtorch's C interface does not tell it.

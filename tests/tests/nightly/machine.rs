@@ -1,12 +1,14 @@
 //! What a night makes of the machine that it is on, and of the commands that it tells.
 
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{DAY, EVENING, bench, command, night, report, summary};
-use crate::bench::{Running, beside_us};
+use crate::bench::{PATIENCE, Running, beside_us};
 
 #[test]
 fn commands_that_fail_hang_or_flood_lose_nothing() {
@@ -40,7 +42,10 @@ fn a_night_that_only_tells_ends_at_the_first_signal() {
     let bench = bench("on_finish = \"echo > told; exec tail -f /dev/null\"\n");
     assert!(Command::new("mkfifo").arg(bench.path("told")).status().unwrap().success());
     let night = Running::start(command(&bench, EVENING, &[]));
-    assert_eq!(bench.read("told"), "\n");
+    let (to, told) = mpsc::channel();
+    let fifo = bench.path("told");
+    thread::spawn(move || to.send(fs_err::read_to_string(fifo).unwrap()));
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "\n");
     night.signal(Signal::TERM);
     let ran = bench.wait(night);
     assert_eq!(ran.code, 128 + Signal::TERM.as_raw(), "{}", ran.stderr);

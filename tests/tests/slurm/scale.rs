@@ -20,9 +20,22 @@ fn measured(pretend: &Pretend, what: &str, args: &[&str]) -> Ran {
     command.args(args);
     let began = Instant::now();
     let ran = pretend.bench.wait(Running::start(command));
-    eprintln!("{what}: {:.1} s", began.elapsed().as_secs_f64());
+    let seconds = began.elapsed().as_secs_f64();
+    eprintln!("{what}: {seconds:.1} s, and no command until now had more than {} MiB", peak_memory());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     ran
+}
+
+/// The most that a process had which has ended and that we have waited for, in MiB.
+#[expect(unsafe_code, reason = "nothing else speaks of it")]
+fn peak_memory() -> i64 {
+    // SAFETY: the structure is plain numbers, and the call fills it. See getrusage(2).
+    let used = unsafe {
+        let mut used = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut used);
+        used
+    };
+    used.ru_maxrss / 1024
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub use change::{PlanChange, changes};
 use first::FirstPlan;
 
 /// Version of `plan.json`. A reader refuses a newer one, and reads those before.
-pub const PLAN_VERSION: u32 = 2;
+pub const PLAN_VERSION: u32 = 3;
 
 /// `plan.json`: written by `sweep run` before anything starts, and again when results have decided what
 /// comes next; all that `sweep report` needs besides the runs themselves.
@@ -229,14 +229,13 @@ fn is_false(value: &bool) -> bool {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AnyPlan {
-    Second(SecondPlan),
+    Later(LaterPlan),
     First(FirstPlan),
 }
 
 /// A plan as it is written now.
 #[derive(Deserialize)]
-struct SecondPlan {
-    version: u32,
+struct LaterPlan {
     sweep: String,
     #[serde(default)]
     file: Option<PathBuf>,
@@ -267,10 +266,10 @@ impl From<AnyPlan> for Plan {
     fn from(plan: AnyPlan) -> Self {
         let plan = match plan {
             AnyPlan::First(plan) => return plan.into(),
-            AnyPlan::Second(plan) => plan,
+            AnyPlan::Later(plan) => plan,
         };
         Self {
-            version: plan.version,
+            version: PLAN_VERSION,
             sweep: plan.sweep,
             file: plan.file,
             title: plan.title,

@@ -216,7 +216,7 @@ fn unknown_at_top(entry: &Entry, reader: &mut Reader<'_>) {
     let problem = Problem::new(format!("a sweep file has no key {} at its top", shown(&entry.key)))
         .with_help(format!(
             "its keys are {}; the sections of the baseline are {}",
-            own_keys().collect::<Vec<_>>().join(", "),
+            own_keys().chain(["trainer", PARAMS]).collect::<Vec<_>>().join(", "),
             sections.join(", ")
         ));
     reader.report(&entry.key_span, label, problem);

@@ -33,8 +33,8 @@ struct Before {
     /// What was free when it started, where it had the GPU for itself.
     free: Option<u64>,
     ended: Option<Instant>,
-    /// Whether it was seen, within our patience, that it had not given back all.
-    kept: bool,
+    /// The least that it had not given back whenever somebody looked within our patience; none where that was all.
+    kept: Option<u64>,
 }
 
 /// Whether a worker may start.
@@ -72,7 +72,7 @@ impl<'a> Memory<'a> {
             Kept::Nothing | Kept::ForGood(_) => {
                 self.waiting.remove(&slot);
                 let free = alone.then_some(free);
-                self.workers.insert(slot, Before { free, ended: None, kept: false });
+                self.workers.insert(slot, Before { free, ended: None, kept: None });
                 return May::Start(kept.remark(home));
             }
         };
@@ -122,11 +122,14 @@ impl Before {
     fn keeps(&mut self, free: u64, now: Instant) -> Kept {
         let kept = self.free.map_or(0, |before| before.saturating_sub(free));
         match self.ended {
-            Some(ended) if kept > SLACK && now.duration_since(ended) < PATIENCE => {
-                self.kept = true;
-                Kept::ForNow(kept)
+            Some(ended) if now.duration_since(ended) < PATIENCE => {
+                let least = self.kept.map_or(kept, |least| least.min(kept));
+                self.kept = (kept > SLACK).then_some(least);
+                if kept > SLACK { Kept::ForNow(kept) } else { Kept::Nothing }
             }
-            Some(_) if kept > SLACK && self.kept => Kept::ForGood(kept),
+            Some(_) if kept > SLACK => {
+                self.kept.map_or(Kept::Nothing, |least| Kept::ForGood(least.min(kept)))
+            }
             _ => Kept::Nothing,
         }
     }
@@ -156,10 +159,10 @@ mod tests {
 
     #[test]
     fn what_a_worker_had_is_waited_for_but_not_for_ever() {
-        let now = Instant::now();
-        let before = |free, ended| Before { free, ended, kept: true };
-        let later = now + PATIENCE;
         const GIB: u64 = 1 << 30;
+        let now = Instant::now();
+        let before = |free, ended| Before { free, ended, kept: Some(10 * GIB) };
+        let later = now + PATIENCE;
         for (mut before, free, at, expected) in [
             (before(Some(80 * GIB), Some(now)), 70 * GIB, now, Kept::ForNow(10 * GIB)),
             (before(Some(80 * GIB), Some(now)), 70 * GIB, later, Kept::ForGood(10 * GIB)),
@@ -171,10 +174,12 @@ mod tests {
         ] {
             assert_eq!(before.keeps(free, at), expected, "{before:?} {free}");
         }
-        let mut unseen = Before { kept: false, ..before(Some(80 * GIB), Some(now)) };
+        let mut unseen = Before { kept: None, ..before(Some(80 * GIB), Some(now)) };
         assert_eq!(unseen.keeps(70 * GIB, later), Kept::Nothing, "anybody's");
         assert_eq!(unseen.keeps(70 * GIB, now), Kept::ForNow(10 * GIB));
-        assert_eq!(unseen.keeps(70 * GIB, later), Kept::ForGood(10 * GIB));
+        assert_eq!(unseen.keeps(60 * GIB, later), Kept::ForGood(10 * GIB), "the rest is anybody's");
+        assert_eq!(unseen.keeps(80 * GIB, now), Kept::Nothing);
+        assert_eq!(unseen.keeps(70 * GIB, later), Kept::Nothing, "it had given back all");
         assert_eq!(Kept::ForNow(GIB).remark("cuda 1"), None);
         assert_eq!(
             Kept::ForGood(10 * GIB).remark("cuda 1").unwrap(),

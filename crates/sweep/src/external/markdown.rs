@@ -40,7 +40,7 @@ fn cells(row: &ScoredRow, report: &Report, format: ScoreFormat) -> [String; 8] {
     let dash = || "-".to_owned();
     let right = match (row.runs, row.right) {
         (1, Some(right)) => right.to_string(),
-        (1, None) => format!("none of {}", report.images),
+        (1, None) => format!("no number of {}", report.images),
         (runs, _) => format!("{runs} runs"),
     };
     let between = |interval: Option<Interval>| match interval {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::open_files;
+use crate::worker::die_with_us;
 
 /// So much of what one says is kept.
 const MOST_KEPT: usize = 64 << 10;
@@ -87,7 +87,8 @@ fn run(hook: &Hook<'_>, until: Option<Instant>, said: &Arc<Mutex<Vec<u8>>>) -> i
         .stdout(input.try_clone()?)
         .stderr(input)
         .process_group(0);
-    open_files::as_given(&mut command);
+    // Whoever ends us while it runs means it too, and nobody would hold it to its limit.
+    die_with_us(&mut command);
     let mut child = command.spawn()?;
     // It holds our ends of the pipe, and the end of what is said would never come.
     drop(command);

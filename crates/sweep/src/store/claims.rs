@@ -26,8 +26,9 @@ use super::{ReadError, StoreError, WriteError, read_result};
 use crate::planning::Work;
 use crate::process::Process;
 use files::{read, read_all, write};
-use pulses::{Pulses, has_gone, is_silent};
+use pulses::{Pulses, has_gone, is_silent, modified};
 
+pub(super) use at_work::at_work_now;
 pub use at_work::{AtWork, at_work};
 pub(super) use fence::Fence;
 
@@ -99,8 +100,8 @@ impl Claims {
             Some(_) => write(&presence, &ours)?,
             None => {
                 let _lock = Lock::hold(&dir)?;
-                clear(&dir, &this)?;
                 write(&presence, &ours)?;
+                clear(&dir, &this, modified(&presence)?)?;
             }
         }
         let next_beat = Instant::now() + BEAT;
@@ -119,6 +120,8 @@ impl Claims {
     /// When claims cannot be written, or results not be read.
     pub fn take(&mut self, works: &[&Work], slot: &str) -> Result<Vec<Whose>, StoreError> {
         let _lock = Lock::hold(&self.dir).map_err(WriteError::from)?;
+        // A claim counts while its holder is there: somebody may have forgotten us while we slept.
+        self.renew()?;
         let mut whose = Vec::new();
         for work in works {
             let mut found = self.find(work)?;
@@ -139,6 +142,7 @@ impl Claims {
     /// When results cannot be read.
     pub fn look(&mut self, works: &[&Work]) -> Result<Vec<Whose>, StoreError> {
         let _lock = Lock::hold(&self.dir).map_err(WriteError::from)?;
+        self.renew()?;
         works.iter().map(|work| Ok(self.find(work)?)).collect()
     }
 
@@ -205,7 +209,8 @@ impl Claims {
             if holder == self.this {
                 return Ok(Whose::Ours);
             }
-            if self.pulses.is_alive(&self.this, &holder, &self.dir)? {
+            let now = || modified(&self.presence);
+            if self.pulses.is_alive(&self.this, &holder, &self.dir, now)? {
                 return Ok(Whose::Theirs(holder));
             }
         }
@@ -251,15 +256,16 @@ fn touch(file: &fs_err::File) -> io::Result<()> {
 }
 
 /// Removes what those have left who are gone for sure; and of those who are silent for long and have no run, that
-/// they are there.
-fn clear(dir: &ResultsDir, this: &Process) -> io::Result<()> {
+/// they are there. `now` by the file system's clock.
+fn clear(dir: &ResultsDir, this: &Process, now: SystemTime) -> io::Result<()> {
     let (gone, others): (Vec<_>, Vec<_>) = read_all::<Claim>(&dir.claims())
         .into_iter()
-        .partition(|(_, claim)| has_gone(this, &claim.holder, dir));
+        .partition(|(_, claim)| has_gone(this, &claim.holder, dir, now));
     let busy: HashSet<Process> = others.into_iter().map(|(_, claim)| claim.holder).collect();
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(file, Presence { process, .. })| {
-        has_gone(this, process, dir) || is_silent(this, process, file) && !busy.contains(process)
+        has_gone(this, process, dir, now)
+            || is_silent(this, process, file, now) && !busy.contains(process)
     });
     // Claims first: whoever is not there any more is taken for gone, and without that for somebody on a machine
     // of the same name.

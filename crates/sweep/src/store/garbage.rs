@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use spec::paths::{ResultsDir, RunDir};
 use spec::run_id::RunId;
 
-use super::claims::at_work;
+use super::claims::at_work_now;
 use super::lock::Lock;
 use super::{StoreError, WriteError, read_result};
 
@@ -146,7 +146,7 @@ fn clear_runs(dir: &ResultsDir, freed: &mut Freed) -> Result<(), StoreError> {
         return Ok(());
     }
     let _lock = Lock::hold(dir).map_err(WriteError::from)?;
-    if !at_work(dir).is_empty() {
+    if !at_work_now(dir).map_err(WriteError::from)?.is_empty() {
         return Ok(());
     }
     let runs = entries(&dir.runs()).map_err(WriteError::from)?;

@@ -104,7 +104,10 @@ fn kill(pid: Pid, is_meant: impl Fn(&str) -> bool) -> Option<Found> {
         // What is part of the kernel, or only waits to be reaped, has no program.
         None if environment.is_empty() && fs_err::read_link(format!("/proc/{pid}/exe")).is_ok() => {
             let stat = fs_err::read(format!("/proc/{pid}/stat")).ok()?;
-            match is_between_programs(&String::from_utf8_lossy(&stat)) {
+            let between = is_between_programs(&String::from_utf8_lossy(&stat));
+            // It may have come to its next program since, whose environment this is.
+            let now = fs_err::read(format!("/proc/{pid}/environ")).ok()?;
+            match between || !now.is_empty() {
                 true => Some(Found::Unclear),
                 false => Some(Found::Another),
             }

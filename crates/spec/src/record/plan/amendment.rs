@@ -1,16 +1,18 @@
 //! Plans that were changed after results existed.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, PlanRow};
+use super::{Plan, PlanRow, is_false};
 use crate::run_id::RunId;
 use crate::sweep::{Replicates, Setting};
 
 /// A change of what a sweep compares, made when some of it had results: whoever made it may have seen them, and a
 /// p-value does not allow for that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "AnyAmendment")]
 pub struct Amendment {
     /// When the plan was written that has it, in RFC 3339, UTC.
     pub at: String,
@@ -18,6 +20,31 @@ pub struct Amendment {
     pub results: usize,
     /// What was changed; never empty.
     pub changes: Vec<Amended>,
+}
+
+/// An amendment as any version wrote it: plans of version 2 had two kinds, each in a field of its own.
+#[derive(Deserialize)]
+struct AnyAmendment {
+    at: String,
+    results: usize,
+    #[serde(default)]
+    changes: Vec<Amended>,
+    #[serde(default)]
+    seeds: Option<[NonZeroU32; 2]>,
+    #[serde(default)]
+    comparisons: Option<[usize; 2]>,
+}
+
+impl From<AnyAmendment> for Amendment {
+    fn from(any: AnyAmendment) -> Self {
+        let AnyAmendment { at, results, mut changes, seeds, comparisons } = any;
+        let fixed = |seeds| Replicates::Fixed { seeds };
+        changes.extend(
+            seeds.map(|[before, now]| Amended::Seeds { before: fixed(before), now: fixed(now) }),
+        );
+        changes.extend(comparisons.map(|[before, now]| Amended::Comparisons { before, now }));
+        Self { at, results, changes }
+    }
 }
 
 /// What was changed of a plan.
@@ -67,8 +94,12 @@ pub struct Study {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StudyRow {
+    /// Whether the rows of its sweep hang on results, as those of a chain's later stages do.
+    #[serde(default, skip_serializing_if = "is_false")]
+    staged: bool,
     settings: Vec<Setting>,
     compared: bool,
+    baseline: bool,
     /// That of its first seed.
     run: Option<RunId>,
 }
@@ -76,8 +107,10 @@ struct StudyRow {
 impl Study {
     fn of(plan: &Plan, results: usize) -> Self {
         let row = |row: &PlanRow| StudyRow {
+            staged: row.stage.is_some(),
             settings: row.settings.clone(),
             compared: !row.baseline && !row.cell,
+            baseline: row.baseline,
             run: row.runs.first().map(|first| first.run),
         };
         Self {
@@ -90,7 +123,8 @@ impl Study {
         }
     }
 
-    /// Whether `other` has a configuration in common with it.
+    /// Whether `other` has a configuration in common with it: seeds are counted from 1, so rows that have any run in
+    /// common have their first.
     fn shares(&self, other: &Self) -> bool {
         let runs: HashSet<RunId> = self.rows.iter().filter_map(|row| row.run).collect();
         other.rows.iter().filter_map(|row| row.run).any(|run| runs.contains(&run))
@@ -106,6 +140,19 @@ impl Study {
         rows.map(|row| row.settings.as_slice()).collect()
     }
 
+    /// How many of its rows are called as one of `before` is and are another configuration, beside the same baseline.
+    fn relabelled(&self, before: &Self) -> usize {
+        let baseline = |study: &Self| study.rows.iter().find(|row| row.baseline).map(|row| row.run);
+        if baseline(self) != baseline(before) {
+            return 0;
+        }
+        let is_other = |row: &&StudyRow| {
+            let same = before.rows.iter().find(|known| known.settings == row.settings);
+            same.is_some_and(|known| known.run != row.run)
+        };
+        self.rows.iter().filter(|row| row.compared && !row.staged).filter(is_other).count()
+    }
+
     /// What `now` changes of it. Seeds that results decide may be asked for at any time, whatever was seen, and so
     /// may another maximum of them: their rule allows for looks.
     fn changes(&self, now: &Self) -> Vec<Amended> {
@@ -114,7 +161,7 @@ impl Study {
             changes.push(Amended::Seeds { before: self.replicates, now: now.replicates });
         }
         let (before, after) = (self.compared(now), now.compared(self));
-        let others = after.difference(&before).count();
+        let others = after.difference(&before).count() + now.relabelled(self);
         if self.comparisons != now.comparisons {
             changes.push(Amended::Comparisons { before: self.comparisons, now: now.comparisons });
         } else if others > 0 {
@@ -154,8 +201,6 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
     use crate::record::plan::tests::plan as empty;
     use crate::record::{PlanRun, Stopped};
@@ -219,6 +264,11 @@ mod tests {
             (&before, plan(0, &[32, 16, 8]), vec![Amended::Rows { others: 1 }]),
             (
                 &before,
+                with(|plan| plan.rows[1].runs[0].run = RunId::from_digest([99; 32])),
+                vec![Amended::Rows { others: 1 }],
+            ),
+            (
+                &before,
                 with(|plan| plan.margin = Some(0.01)),
                 vec![Amended::Margin { before: None, now: Some(0.01) }],
             ),
@@ -245,5 +295,22 @@ mod tests {
         assert_eq!(back.past.len(), 1, "the other one");
         let again = amended(&back, 6, plan(100, &[32, 16]));
         assert_eq!((again.amendments.len(), again.past.len()), (0, 1));
+    }
+
+    #[test]
+    fn amendments_of_plans_of_version_2_are_read() {
+        let old = serde_json::json!({
+            "at": "now", "results": 6, "seeds": [2, 8], "comparisons": [2, 3],
+        });
+        let two = Replicates::Fixed { seeds: NonZeroU32::new(2).unwrap() };
+        let eight = Replicates::Fixed { seeds: NonZeroU32::new(8).unwrap() };
+        let amendment: Amendment = serde_json::from_value(old).unwrap();
+        let changes = [
+            Amended::Seeds { before: two, now: eight },
+            Amended::Comparisons { before: 2, now: 3 },
+        ];
+        assert_eq!(amendment.changes, changes);
+        let again = serde_json::from_value(serde_json::to_value(&amendment).unwrap()).unwrap();
+        assert_eq!(amendment, again);
     }
 }

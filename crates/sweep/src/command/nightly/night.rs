@@ -197,7 +197,11 @@ impl Setting<'_> {
         let end = self.run_sweeps(begun, can_run, trouble, &signals);
         // What comes now is short, or somebody's hook; and a night that is killed goes on with the next one.
         signals.hand_back();
-        end
+        match end {
+            // After the last sweep's runs, when nobody looked any more.
+            Ok(End::Done) if signals.came_since_the_runs() => Ok(End::Interrupted),
+            end => end,
+        }
     }
 
     fn run_sweeps(

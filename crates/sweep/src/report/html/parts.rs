@@ -30,7 +30,7 @@ pub(super) fn blocks(document: &Document, title: Option<&str>, rows: Option<&[Ro
             Block::Paragraph(text) if blocks.is_empty() && Some(text.as_str()) == title => {
                 html! { p .title { (text) } }
             }
-            Block::Paragraph(text) => html! { p { (text) } },
+            Block::Paragraph(text) => html! { p { (with_code(text)) } },
             Block::Warning { first, rest } => {
                 html! { p .warning role="note" { strong { (first) } " " (rest) } }
             }
@@ -51,6 +51,19 @@ pub(super) fn blocks(document: &Document, title: Option<&str>, rows: Option<&[Ro
     html! {
         header { h1 { (document.heading) } }
         @for block in blocks { (block) }
+    }
+}
+
+/// What stands between backticks, as code; a lone one stands for itself.
+fn with_code(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    let is_paired = parts.len() % 2 == 1;
+    html! {
+        @if is_paired {
+            @for (at, part) in parts.iter().enumerate() {
+                @if at % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
     }
 }
 

@@ -133,7 +133,8 @@ fn replicates(table: &Table) -> Option<String> {
          P-values and verdicts hold however often one looks (a sequential rule that bets on the signs of \
          differences, docs/statistics.md), and so p is larger than that of as many seeds set beforehand. \
          Intervals do not allow for the looks: those of rows that stopped early lie somewhat too far \
-         from 0."
+         from 0. A score is the mean over all seeds of its row, a difference that over the seeds which the \
+         baseline has too."
     ))
 }
 

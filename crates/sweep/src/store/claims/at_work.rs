@@ -1,13 +1,15 @@
 //! Who is at work in a results folder, for people.
 
 use std::collections::HashMap;
+use std::io;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use spec::paths::ResultsDir;
 use spec::run_id::RunId;
 
 use super::files::read_all;
-use super::pulses::{has_gone, is_silent};
+use super::pulses::{has_gone, is_silent, modified};
 use super::{Claim, Presence};
 use crate::process::Process;
 
@@ -28,6 +30,16 @@ pub struct AtWork {
 /// Who is at work in `dir` and with what, but those of whom nothing was heard for long. A folder without claims
 /// is not an error.
 pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
+    at_work_at(dir, SystemTime::now())
+}
+
+/// The same by the file system's clock, for whoever is to remove what is nobody's.
+pub(in crate::store) fn at_work_now(dir: &ResultsDir) -> io::Result<Vec<AtWork>> {
+    let clock = tempfile::NamedTempFile::new_in(dir.root())?;
+    Ok(at_work_at(dir, modified(clock.path())?))
+}
+
+fn at_work_at(dir: &ResultsDir, now: SystemTime) -> Vec<AtWork> {
     let Ok(this) = Process::this() else { return Vec::new() };
     let mut slots: HashMap<Process, Vec<(String, Vec<RunId>)>> = HashMap::new();
     for (file, claim) in read_all::<Claim>(&dir.claims()) {
@@ -40,7 +52,7 @@ pub fn at_work(dir: &ResultsDir) -> Vec<AtWork> {
     }
     let present = read_all::<Presence>(&dir.orchestrators()).into_iter();
     let present = present.filter(|(file, Presence { process, .. })| {
-        !has_gone(&this, process, dir) && !is_silent(&this, process, file)
+        !has_gone(&this, process, dir, now) && !is_silent(&this, process, file, now)
     });
     let mut all: Vec<AtWork> = present
         .map(|(_, Presence { process, since, job, slots: all })| {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use spec::paths::ResultsDir;
 
-use crate::process::{Fate, Process, booted};
+use crate::process::{Fate, Process, uptime};
 
 /// One that cannot be seen and has said nothing for so long, by our own clock, is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// One that cannot be seen and whose file is so old is not worth a word: nothing that may not be done twice hangs
-/// on that, since a machine that slept for a night says nothing in it.
+/// One that cannot be seen and whose file is so old is not worth a word. A machine that slept for a night is as silent:
+/// its claims stand, and it says that it is there before it makes new ones.
 const SILENT_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// When the files of orchestrators that cannot be seen were last renewed, and when we saw that first.
@@ -22,14 +22,15 @@ const SILENT_AFTER: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Pulses(HashMap<Process, (SystemTime, Instant)>);
 
 impl Pulses {
-    /// Whether `other` goes on as far as `this` knows.
+    /// Whether `other` goes on as far as `this` knows; `now` by the file system's clock.
     pub(super) fn is_alive(
         &mut self,
         this: &Process,
         other: &Process,
         dir: &ResultsDir,
+        now: impl FnOnce() -> io::Result<SystemTime>,
     ) -> io::Result<bool> {
-        match fate(this, other, &dir.orchestrators().join(other.file_name()))? {
+        match fate(this, other, &dir.orchestrators().join(other.file_name()), now)? {
             Known::Alive => Ok(true),
             Known::Gone => Ok(false),
             Known::Renewed(beat) => Ok(self.is_heard(other, beat, Instant::now())),
@@ -54,17 +55,30 @@ enum Known {
     Renewed(SystemTime),
 }
 
-fn fate(this: &Process, other: &Process, presence: &Path) -> io::Result<Known> {
+/// When a file was changed, by the file system's clock.
+pub(super) fn modified(file: &Path) -> io::Result<SystemTime> {
+    fs_err::metadata(file)?.modified()
+}
+
+fn fate(
+    this: &Process,
+    other: &Process,
+    presence: &Path,
+    now: impl FnOnce() -> io::Result<SystemTime>,
+) -> io::Result<Known> {
     let seen = this.sees(other);
     match seen {
         Fate::Alive => return Ok(Known::Alive),
         Fate::Gone => return Ok(Known::Gone),
         Fate::Before | Fate::Unseen => {}
     }
-    match fs_err::metadata(presence).and_then(|metadata| metadata.modified()) {
+    match modified(presence) {
         // Two machines that were set up from one image have the same names, but what was renewed since this one was
-        // started is the other's.
-        Ok(beat) if seen == Fate::Before && booted().is_some_and(|booted| beat < booted) => {
+        // started is the other's. Both times are of the same clock, whatever it says.
+        Ok(beat)
+            if seen == Fate::Before
+                && now()?.duration_since(beat).is_ok_and(|age| age > uptime()) =>
+        {
             Ok(Known::Gone)
         }
         Ok(beat) => Ok(Known::Renewed(beat)),
@@ -75,15 +89,17 @@ fn fate(this: &Process, other: &Process, presence: &Path) -> io::Result<Known> {
 }
 
 /// Whether `other` is gone for sure.
-pub(super) fn has_gone(this: &Process, other: &Process, dir: &ResultsDir) -> bool {
-    let known = fate(this, other, &dir.orchestrators().join(other.file_name()));
+pub(super) fn has_gone(this: &Process, other: &Process, dir: &ResultsDir, now: SystemTime) -> bool {
+    let known = fate(this, other, &dir.orchestrators().join(other.file_name()), || Ok(now));
     matches!(known, Ok(Known::Gone))
 }
 
 /// Whether `other`, whose file is `presence`, cannot be seen and was not heard of for long.
-pub(super) fn is_silent(this: &Process, other: &Process, presence: &Path) -> bool {
-    match fate(this, other, presence) {
-        Ok(Known::Renewed(beat)) => beat.elapsed().is_ok_and(|since| since > SILENT_AFTER),
+pub(super) fn is_silent(this: &Process, other: &Process, presence: &Path, now: SystemTime) -> bool {
+    match fate(this, other, presence, || Ok(now)) {
+        Ok(Known::Renewed(beat)) => {
+            now.duration_since(beat).is_ok_and(|since| since > SILENT_AFTER)
+        }
         _ => false,
     }
 }

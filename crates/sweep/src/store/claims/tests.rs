@@ -147,6 +147,10 @@ fn who_was_taken_for_gone_says_again_that_it_is_there() {
     let due = claims.due();
     claims.beat(due);
     assert_eq!(at_work(&dir).len(), 1);
+    // Where it slept, it is to say so before it takes a run that others would take for nobody's.
+    fs_err::remove_file(&claims.presence).unwrap();
+    claims.take(&[&work(1)], "cpu 1").unwrap();
+    assert_eq!(at_work(&dir).len(), 1);
 }
 
 #[test]

@@ -252,4 +252,21 @@ mod tests {
             prop_assert_eq!(plain, vectors);
         }
     }
+
+    /// Of a wide photograph many pixels make one, and the brightest ones the largest sums.
+    #[test]
+    fn the_processor_s_vectors_change_nothing_of_wide_images() {
+        let filter = Filter::of(Interpolation::Lanczos).unwrap();
+        let (width, height, side) = (4000, 5, 224);
+        let columns = Taps::new(width, side, &filter);
+        for image in [
+            vec![255; 3 * width * height],
+            (0..3 * width * height).map(|at| (at % 251) as u8).collect(),
+        ] {
+            let (mut plain, mut vectors) = (vec![0; 3 * side * height], vec![0; 3 * side * height]);
+            narrow_rows(&image, width, &columns, &mut plain);
+            narrow(&image, width, &columns, &mut vectors);
+            assert_eq!(plain, vectors);
+        }
+    }
 }

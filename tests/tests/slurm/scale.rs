@@ -21,7 +21,10 @@ fn measured(pretend: &Pretend, what: &str, args: &[&str]) -> Ran {
     let began = Instant::now();
     let ran = pretend.bench.wait(Running::start(command));
     let seconds = began.elapsed().as_secs_f64();
-    eprintln!("{what}: {seconds:.1} s, and no command until now had more than {} MiB", peak_memory());
+    eprintln!(
+        "{what}: {seconds:.1} s, and no command until now had more than {} MiB",
+        peak_memory()
+    );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     ran
 }

@@ -94,9 +94,10 @@ fn table(columns: &[Column], rows: Option<&[Row]>, label: &str) -> Markup {
                             @for (at, column) in columns.iter().enumerate() {
                                 @let cell = &column.cells[line];
                                 @if at == 1 {
-                                    th scope="row" .number[column.right] { (cell) }
+                                    th scope="row" .number[column.right] data-is=(column.heading) { (cell) }
                                 } @else {
-                                    td .number[column.right] .words[!column.right && at > 1] { (cell) }
+                                    td .number[column.right] .words[!column.right && at > 1] .none[cell == "-"]
+                                        data-is=(column.heading) { (cell) }
                                 }
                             }
                         }

@@ -240,6 +240,11 @@ fn a_page_follows_who_reads_it() {
         browser.size(width, 844);
         browser.settle();
         assert_eq!(browser.texts(BEYOND), [""; 0], "{width} pixels");
+        if width <= 390 || width >= 1280 {
+            let verdict = "[...document.querySelectorAll('.facts [data-is=verdict]')].every(at => \
+                           at.getBoundingClientRect().right <= innerWidth)";
+            assert_eq!(browser.eval(verdict), true, "at {width} pixels verdicts are in sight");
+        }
         let smallest = browser.eval(SMALLEST).as_f64().unwrap();
         assert!(smallest > if width < 390 { 9.0 } else { 11.0 }, "{smallest} at {width} pixels");
     }

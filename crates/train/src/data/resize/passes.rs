@@ -80,14 +80,17 @@ mod avx2 {
     use std::arch::x86_64::{
         __m128i, __m256i, _mm_cvtsi128_si32, _mm_set_epi64x, _mm256_add_epi32,
         _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_packs_epi32,
-        _mm256_packus_epi16, _mm256_set_epi8, _mm256_set_m128i, _mm256_set1_epi32,
-        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32,
+        _mm256_packus_epi16, _mm256_set_m128i, _mm256_set1_epi32, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32,
     };
 
     use super::{HALF, PRECISION, Taps, flatten_rows, narrow_rows};
 
     /// A weight has too many bits for products of 16 by 16: so many of them are summed by themselves.
     const LOW: u32 = 12;
+
+    /// In an order of bytes, in place of one.
+    const NOTHING: u8 = 0x80;
 
     /// What is loaded of a row for four of its pixels.
     const LOADED: usize = 16;
@@ -128,6 +131,7 @@ mod avx2 {
         let whole =
             (0..=rows).rev().find(|&rows| rows == 0 || (rows - 1) * length + reach <= from.len());
         let pairs = whole.unwrap_or(0) / 2;
+        let orders = [channels(0), channels(6)];
         let (paired, rest) = to.split_at_mut(2 * pairs * new_length);
         for (pair, to) in paired.chunks_exact_mut(2 * new_length).enumerate() {
             let upper = &from[2 * pair * length..];
@@ -138,7 +142,7 @@ mod avx2 {
                 let (mut low, mut high) = (_mm256_set1_epi32(HALF), _mm256_setzero_si256());
                 for (four, at) in fours.iter().zip((*first..).step_by(12)) {
                     let pixels = _mm256_set_m128i(loaded(&lower[at..]), loaded(&upper[at..]));
-                    let pixels = [channels(pixels, 0), channels(pixels, 6)];
+                    let pixels = orders.map(|order| _mm256_shuffle_epi8(pixels, order));
                     low = _mm256_add_epi32(low, products(pixels, four.low));
                     high = _mm256_add_epi32(high, products(pixels, four.high));
                 }
@@ -162,45 +166,17 @@ mod avx2 {
         _mm_set_epi64x(i64::from_le_bytes(whole[1]), i64::from_le_bytes(whole[0]))
     }
 
-    /// In each half, of the two pixels from byte `at` on: both reds, both greens, both blues, and nothing.
+    /// The order that takes, in each half, of the two pixels from byte `at` on both reds, both greens, both blues, and
+    /// nothing.
     #[target_feature(enable = "avx2")]
-    fn channels(pixels: __m256i, at: i8) -> __m256i {
-        let (r, g, b) = (at, at + 1, at + 2);
-        let order = _mm256_set_epi8(
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            b + 3,
-            -1,
-            b,
-            -1,
-            g + 3,
-            -1,
-            g,
-            -1,
-            r + 3,
-            -1,
-            r, // lower
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            b + 3,
-            -1,
-            b,
-            -1,
-            g + 3,
-            -1,
-            g,
-            -1,
-            r + 3,
-            -1,
-            r,
-        );
-        _mm256_shuffle_epi8(pixels, order)
+    fn channels(at: u8) -> __m256i {
+        let mut order = [NOTHING; LOADED];
+        for channel in 0..3_u8 {
+            let both = &mut order[4 * usize::from(channel)..];
+            (both[0], both[2]) = (at + channel, at + channel + 3);
+        }
+        let half = loaded(&order);
+        _mm256_set_m128i(half, half)
     }
 
     /// What four pixels add to the sum of each channel.

@@ -406,3 +406,27 @@ fn a_plan_that_is_changed_after_results_existed_says_so() {
     let report = bench.sweep(&["report", "batch_size"]).stdout;
     assert!(report.contains("The plan was changed after results existed"), "{report}");
 }
+
+#[test]
+fn every_kind_of_change_is_told_and_a_plan_that_cannot_be_read_is_not_silently_forgotten() {
+    let bench = bench();
+    let sweep = bench.read("batch_size.toml");
+    let run = |from: &str, to: &str| {
+        bench.write("batch_size.toml", &sweep.replace(from, to));
+        ran(&bench, &["run", "batch_size.toml"])
+    };
+    run("replicates = 2", "replicates = { min = 2, max = 3, until = \"decided\" }");
+    run("replicates = 2", "replicates = 3");
+    run("replicates = 2", "replicates = 3\nmargin = 0.05");
+    let last = run("replicates = 2\n", "replicates = 3\nmargin = 0.05\n").stdout;
+    for told in
+        ["3 seeds in place of 2 to 3 until decided", "a margin of 5000 points in place of none"]
+    {
+        assert!(last.contains(told), "{told}: {last}");
+    }
+    bench.write("results/batch_size/plan.json", "{");
+    let said = run("replicates = 2", "replicates = 3").stderr;
+    let told =
+        "it is written anew, and the report will not say what was changed after results existed";
+    assert!(said.contains("plan.json") && said.contains(told), "{said}");
+}

@@ -296,6 +296,7 @@ fn fingerprints(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use spec::record::{Finished, Outcome};
 
     #[test]
     fn a_backbone_that_trains_takes_longer_than_a_head_and_folds_longer_than_one_fit() {
@@ -321,6 +322,20 @@ pub(crate) mod tests {
             };
         });
         assert_eq!(longest, u64::MAX);
+    }
+
+    /// A run that came to its end, of which nothing else matters.
+    pub(crate) fn finished() -> Outcome {
+        Outcome::Finished(Finished {
+            epochs: 1,
+            updates: 1,
+            images_seen: 1,
+            stopped_early: None,
+            validation: None,
+            test: None,
+            score: None,
+            folds: Vec::new(),
+        })
     }
 
     /// Some run of this seed.

@@ -83,11 +83,7 @@ pub(super) fn carry_out(
     signals.arm().map_err(ExecuteError::Signals)?;
     let store = Store::open(results.clone())?;
     for plan in &mut planned.plans {
-        amend(&store, plan)?;
-        if let Some(change) = change_of_plan(&store, plan)? {
-            console.say(&change);
-        }
-        store.write_plan(plan)?;
+        replace_plan(&store, plan, console)?;
     }
     let end = loop {
         let Some(end) = rounds.run(&planned.work, &store, (signals, console))? else {
@@ -113,32 +109,34 @@ pub(super) fn carry_out(
     Ok(CarriedOut { store, plans, work, end, set_aside: rounds.set_aside })
 }
 
-/// Keeps in mind how the plan that stands under the name of `plan` was changed after results existed, and whether
-/// `plan` does.
-pub(super) fn amend(store: &Store, plan: &mut Plan) -> Result<(), Failure> {
-    let before = match read_plan(store.dir(), &plan.sweep) {
-        Ok(before) => before,
-        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut results = 0;
-    for run in before.runs() {
-        let result = read_result(&store.dir().run(run), run.run)?;
-        results += usize::from(result.is_some_and(|result| result.outcome.is_settled()));
-    }
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    plan.amend(&before, results, now);
-    Ok(())
-}
-
-/// What `plan` makes of the plan that stands under its name.
-pub(super) fn change_of_plan(store: &Store, plan: &Plan) -> Result<Option<String>, Failure> {
+/// Puts `plan` in the place of the one that stands under its name: says what becomes another one, and keeps in mind
+/// how plans of that name were changed after results existed.
+pub(super) fn replace_plan(
+    store: &Store,
+    plan: &mut Plan,
+    console: &Console,
+) -> Result<(), Failure> {
     match read_plan(store.dir(), &plan.sweep) {
-        Ok(before) => Ok(changes(&before, plan)),
-        // A broken plan is written anew, as its error says.
-        Err(ReadError::NoSweep { .. } | ReadError::Broken { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+        Ok(before) => {
+            let mut results = 0;
+            for run in before.runs() {
+                let result = read_result(&store.dir().run(run), run.run)?;
+                results += usize::from(result.is_some_and(|result| result.outcome.is_settled()));
+            }
+            let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+            plan.amend(&before, results, now);
+            if let Some(change) = changes(&before, plan) {
+                console.say(&change);
+            }
+        }
+        Err(ReadError::NoSweep { .. }) => {}
+        // It is written anew, as its error says.
+        Err(error @ ReadError::Broken { .. }) => console.warn(&format!(
+            "{error}: it is written anew, and the report will not say what was changed after results existed"
+        )),
+        Err(error) => return Err(error.into()),
     }
+    Ok(store.write_plan(plan)?)
 }
 
 /// Whether nobody has stopped it meanwhile.

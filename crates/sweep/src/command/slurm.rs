@@ -16,7 +16,7 @@ use spec::sweep::{Schedule, Sweep};
 use thiserror::Error;
 
 use super::layers::{self, NameError};
-use super::run::{amend, change_of_plan, conclude, is_open, nothing_to_do, print_reports};
+use super::run::{conclude, is_open, nothing_to_do, print_reports, replace_plan};
 use super::status::where_tasks_are;
 use super::{count, load, print};
 use crate::cli;
@@ -115,11 +115,7 @@ pub(super) fn run(args: &cli::Run, results: ResultsDir, console: &Console) -> Re
         }
         let store = Store::open(results.clone())?;
         for plan in &mut plans {
-            amend(&store, plan)?;
-            if let Some(change) = change_of_plan(&store, plan)? {
-                console.say(&change);
-            }
-            store.write_plan(plan)?;
+            replace_plan(&store, plan, console)?;
         }
         let runs = Runs::read(&work, retry_failed, |work| store.result(work))?;
         if runs.open.is_empty() {

@@ -10,8 +10,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use spec::record::{Finished, Outcome};
+use spec::record::Outcome;
 use spec::run_id::RunId;
+
+use crate::planning::tests::finished;
 
 use super::{
     Again, DeviceId, Effect, Event, GiveUp, Next, Policy, Prefix, Scheduler, Slot, SlotId, Time,
@@ -24,19 +26,6 @@ fn run(number: u8) -> RunId {
 
 fn prefix(number: u8) -> Prefix {
     Prefix::from_digest([number; 32], false)
-}
-
-fn finished() -> Outcome {
-    Outcome::Finished(Finished {
-        epochs: 1,
-        updates: 1,
-        images_seen: 1,
-        stopped_early: None,
-        validation: None,
-        test: None,
-        score: None,
-        folds: Vec::new(),
-    })
 }
 
 fn failed(cause: &str) -> Outcome {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::planning::tests::work;
-use spec::record::{self, Finished};
+use crate::planning::tests::{finished, work};
+use spec::record;
 
 fn folder() -> (tempfile::TempDir, ResultsDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -11,19 +11,6 @@ fn folder() -> (tempfile::TempDir, ResultsDir) {
 fn claim(dir: &ResultsDir, run: RunId, holder: &Process) {
     let claim = Claim { holder: holder.clone(), slot: "cpu 1".to_owned() };
     write(&dir.claims().join(format!("{run}.json")), &claim).unwrap();
-}
-
-fn finished() -> Outcome {
-    Outcome::Finished(Finished {
-        epochs: 1,
-        updates: 1,
-        images_seen: 1,
-        stopped_early: None,
-        validation: None,
-        test: None,
-        score: None,
-        folds: Vec::new(),
-    })
 }
 
 fn store(dir: &ResultsDir, work: &Work, attempts: u32, outcome: Outcome) {
